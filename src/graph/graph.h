@@ -1,0 +1,87 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/shape.h"
+#include "ops/op.h"
+
+namespace daybreak {
+
+using ValueId = int;
+using ParamId = int;
+using NodeId = int;
+constexpr int kNone = -1;
+
+/// How a parameter starts. Formulas in graph/init.h.
+enum class InitKind : std::uint8_t {
+  default_,         ///< by role: weights He (fan-in, leaky gain), biases 0, scales 1, running var 1
+  he_normal,
+  he_uniform,
+  xavier_normal,
+  xavier_uniform,
+  normal,           ///< N(0, std^2)
+  uniform,          ///< U(low, high)
+  fan_in_uniform,   ///< U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for conv and linear
+  constant,
+  dirac,            ///< identity: channel i to channel i at the kernel's centre
+};
+
+struct Init {
+  InitKind kind = InitKind::default_;
+  float a = 0.0f;  ///< std, low, or the constant
+  float b = 0.0f;  ///< high
+  float slope = 0.0f;  ///< negative slope of the activation that follows, for He's gain
+};
+
+/// A named tensor that outlives plans. Names are those of files: "g1.conv.weight".
+struct Param {
+  std::string name;
+  ParamSpec spec;
+  Init init;
+};
+
+/// An edge of the graph. Shapes are for batch 1 and the network's nominal picture size.
+struct Value {
+  std::string name;         ///< of the layer that made it
+  Shape shape;
+  DType dtype = DType::f32;  ///< f32 stands for "the plan's precision"; u8 pictures, i32 labels
+  NodeId producer = kNone;  ///< kNone for graph inputs
+};
+
+struct Node {
+  std::shared_ptr<const Op> op;
+  std::vector<ValueId> inputs;
+  ValueId output = kNone;
+  std::vector<ParamId> params;
+  std::string layer;  ///< name of the layer it was lowered from
+  Mark mark;          ///< where that layer stands in the file
+};
+
+/// What the inputs of a graph are for; the executor finds them by this.
+enum class InputRole : std::uint8_t { image, labels, target };
+
+struct GraphInput {
+  ValueId value = kNone;
+  InputRole role = InputRole::image;
+};
+
+/// A network as operations: plain data, no backend. Nodes are in topological order.
+struct Graph {
+  std::string name;
+  std::vector<Node> nodes;
+  std::vector<Value> values;
+  std::vector<Param> params;
+  std::vector<GraphInput> inputs;
+  ValueId prediction = kNone;  ///< scores before the loss (logits), or the last value
+  ValueId loss = kNone;        ///< {1, 1, 1, 1}; kNone for a network without a loss
+  ValueId topk = kNone;        ///< output of TopkCount, when the loss takes labels
+  int classes = 0;             ///< channels of the prediction when the loss takes labels
+
+  ValueId input(InputRole role) const;  ///< kNone when there is none
+  std::int64_t trained_parameters() const;
+};
+
+}  // namespace daybreak

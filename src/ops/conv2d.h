@@ -1,0 +1,28 @@
+#pragma once
+
+#include "ops/op.h"
+
+namespace daybreak {
+
+/// 2-D cross-correlation with weight [OC, IC/groups, KH, KW] (the deep-learning "convolution"):
+/// y[n,oc,oh,ow] = bias[oc] + sum over ic, kh, kw of
+///   w[oc,ic,kh,kw] * x[n, g*IC/groups+ic, oh*stride-pad+kh*dilation, ow*stride-pad+kw*dilation].
+struct Conv2d final : Op {
+  int out_channels = 1;
+  int kernel_h = 3, kernel_w = 3;
+  int stride_h = 1, stride_w = 1;
+  int pad_h = 1, pad_w = 1;  ///< zeros on each side
+  int dilation_h = 1, dilation_w = 1;
+  int groups = 1;
+  bool bias = true;
+
+  OpKind kind() const override { return OpKind::conv2d; }
+  std::string describe() const override;
+  Shape infer(std::span<const Shape> inputs) const override;
+  std::vector<ParamSpec> params(std::span<const Shape> inputs) const override;
+  Reads backward_reads() const override { return {.inputs = true}; }
+  bool splits_backward() const override { return true; }
+  std::int64_t flops(std::span<const Shape> inputs) const override;
+};
+
+}  // namespace daybreak
