@@ -115,6 +115,9 @@ class Backend {
   virtual KernelPtr reorder(const TensorDesc& from, const TensorDesc& to) = 0;
   /// True when a tensor of this shape has the same bytes in both layouts: no reorder is needed.
   virtual bool same_bytes(const TensorDesc& a, const TensorDesc& b) const = 0;
+  /// True when parameters may be kept in this layout: it can be converted both ways, padding stays
+  /// zero under elementwise updates, and no kernel owns its format.
+  virtual bool storable(const TensorDesc& desc) const = 0;
   /// y += x[0], both of `desc`.
   virtual KernelPtr accumulate(const TensorDesc& desc) = 0;
   virtual std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) = 0;
