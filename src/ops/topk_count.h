@@ -6,8 +6,8 @@ namespace daybreak {
 
 /// How many samples have their label among the 1 and the k largest scores: output {1, 2, 1, 1} =
 /// (top-1 count, top-k count). Inputs as SoftmaxXent. A label's rank is the number of classes with
-/// a larger score, plus those of equal score and smaller index. Non-finite scores count as wrong.
-/// No gradient.
+/// a larger score, plus those of equal score and smaller index. A sample with any non-finite score
+/// counts as wrong. No gradient.
 struct TopkCount final : Op {
   int k = 5;
 

@@ -1,0 +1,39 @@
+#include "ops/act.h"
+
+#include <fmt/format.h>
+
+#include "ops/check.h"
+
+namespace daybreak {
+
+std::string_view to_string(ActKind kind) {
+  switch (kind) {
+    case ActKind::none:
+      return "none";
+    case ActKind::relu:
+      return "relu";
+    case ActKind::leaky:
+      return "leaky";
+    case ActKind::sigmoid:
+      return "sigmoid";
+    case ActKind::tanh:
+      return "tanh";
+  }
+  return "?";
+}
+
+std::string Act::describe() const {
+  if (act.kind == ActKind::leaky) return fmt::format("leaky {:g}", act.slope);
+  return std::string(to_string(act.kind));
+}
+
+Shape Act::infer(std::span<const Shape> inputs) const {
+  check_inputs(*this, inputs);
+  return inputs[0];
+}
+
+std::int64_t Act::flops(std::span<const Shape> inputs) const {
+  return inputs[0].count();
+}
+
+}  // namespace daybreak
