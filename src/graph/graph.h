@@ -17,23 +17,24 @@ constexpr int kNone = -1;
 
 /// How a parameter starts. Formulas in graph/init.h.
 enum class InitKind : std::uint8_t {
-  default_,         ///< by role: weights He (fan-in, leaky gain), biases 0, scales 1, running var 1
+  default_,  ///< by role: weights He (fan-in, leaky gain), biases 0, scales 1, running var 1
   he_normal,
   he_uniform,
   xavier_normal,
   xavier_uniform,
-  normal,           ///< N(0, std^2)
-  uniform,          ///< U(low, high)
-  fan_in_uniform,   ///< U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for conv and linear
+  normal,          ///< N(0, std^2)
+  uniform,         ///< U(low, high)
+  fan_in_uniform,  ///< U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for conv and linear
   constant,
-  dirac,            ///< identity: channel i to channel i at the kernel's centre
+  dirac,  ///< identity: channel i to channel i at the kernel's centre
 };
 
 struct Init {
   InitKind kind = InitKind::default_;
-  float a = 0.0f;  ///< std, low, or the constant
-  float b = 0.0f;  ///< high
-  float slope = 0.0f;  ///< negative slope of the activation that follows, for He's gain
+  float a = 0.0f;      ///< std, low, or the constant
+  float b = 0.0f;      ///< high
+  float slope = 0.0f;  ///< negative slope of the activation that follows, for He's gain; 1: none
+  int groups = 1;      ///< of a convolution, for dirac
 };
 
 /// A named tensor that outlives plans. Names are those of files: "g1.conv.weight".
@@ -45,10 +46,10 @@ struct Param {
 
 /// An edge of the graph. Shapes are for batch 1 and the network's nominal picture size.
 struct Value {
-  std::string name;         ///< of the layer that made it
+  std::string name;  ///< of the layer that made it
   Shape shape;
   DType dtype = DType::f32;  ///< f32 stands for "the plan's precision"; u8 pictures, i32 labels
-  NodeId producer = kNone;  ///< kNone for graph inputs
+  NodeId producer = kNone;   ///< kNone for graph inputs
 };
 
 struct Node {
@@ -82,6 +83,8 @@ struct Graph {
 
   ValueId input(InputRole role) const;  ///< kNone when there is none
   std::int64_t trained_parameters() const;
+  /// Floating-point operations of a forward pass over one picture (a multiply-add counts as 2).
+  std::int64_t flops() const;
 };
 
 }  // namespace daybreak
