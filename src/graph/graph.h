@@ -52,7 +52,8 @@ struct Value {
   NodeId producer = kNone;   ///< kNone for graph inputs
 };
 
-struct Node {
+/// An op of the graph with its edges and parameters.
+struct GraphNode {
   std::shared_ptr<const Op> op;
   std::vector<ValueId> inputs;
   ValueId output = kNone;
@@ -60,6 +61,11 @@ struct Node {
   std::string layer;  ///< name of the layer it was lowered from
   Mark mark;          ///< where that layer stands in the file
 };
+
+// config/node.h has a Node too (a YAML value): files that include both define this first.
+#ifndef DAYBREAK_NO_NODE_ALIAS
+using Node = GraphNode;
+#endif
 
 /// What the inputs of a graph are for; the executor finds them by this.
 enum class InputRole : std::uint8_t { image, labels, target };
@@ -72,7 +78,7 @@ struct GraphInput {
 /// A network as operations: plain data, no backend. Nodes are in topological order.
 struct Graph {
   std::string name;
-  std::vector<Node> nodes;
+  std::vector<GraphNode> nodes;
   std::vector<Value> values;
   std::vector<Param> params;
   std::vector<GraphInput> inputs;

@@ -147,7 +147,7 @@ ValueId GraphBuilder::add_op(std::shared_ptr<const Op> op, std::vector<ValueId> 
   const Shape out = infer(*op, inputs, shapes);
   const std::string name = scope.empty() ? layer_name() : layer_name() + "." + scope;
 
-  Node node;
+  GraphNode node;
   node.params = add_params(op->params(shapes), name, inits);
   node.op = std::move(op);
   node.inputs = std::move(inputs);
