@@ -1,0 +1,68 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "graph/graph.h"
+#include "plan/param_layouts.h"
+
+namespace daybreak {
+
+/// Learning-rate factor, weight decay and freezing of one parameter.
+struct ParamKnobs {
+  float lr_scale = 1.0f;
+  float weight_decay = 0.0f;
+  bool frozen = false;
+};
+
+/// Owns the parameters of a network in flat arenas on a backend: one for weights, one for
+/// gradients, one per optimizer slot, all in the same order and layout. Trained parameters come
+/// first, running statistics after them. Reads and writes are plain f32 in file order (OIHW).
+class ParamStore {
+ public:
+  ParamStore(const Graph& graph, Backend& backend, DType dtype);
+
+  ParamLayouts& layouts() { return layouts_; }
+  /// Allocates weights and gradients once every plan is made; undecided layouts become plain.
+  void allocate();
+  /// Allocates (or drops and zeroes) the arrays an optimizer keeps.
+  void set_slots(int count);
+  int slots() const { return static_cast<int>(slots_.size()); }
+
+  std::byte* weight(ParamId param);
+  std::byte* gradient(ParamId param);
+  std::byte* weights_base() { return weights_->data(); }
+  std::byte* gradients_base() { return gradients_->data(); }
+  std::vector<std::byte*> slot_bases();
+  const TensorDesc& desc(ParamId param) const { return *layouts_.desc[param]; }
+  /// Elements of the trained stretch of the arena, padding included.
+  std::size_t trained_elements() const { return trained_elements_; }
+  std::size_t bytes() const;
+
+  std::vector<float> read_weight(ParamId param);
+  void write_weight(ParamId param, std::span<const float> values);
+  std::vector<float> read_gradient(ParamId param);
+  std::vector<float> read_slot(int slot, ParamId param);
+  void write_slot(int slot, ParamId param, std::span<const float> values);
+
+  /// The update groups for these knobs (one per ParamId); neighbours that agree are joined.
+  std::vector<UpdateGroup> groups(std::span<const ParamKnobs> knobs) const;
+
+ private:
+  std::vector<float> read(std::byte* from, ParamId param);
+  void write(std::byte* to, ParamId param, std::span<const float> values);
+
+  const Graph& graph_;
+  Backend& backend_;
+  DType dtype_;
+  ParamLayouts layouts_;
+  std::vector<std::size_t> offsets_;  // in elements, by ParamId
+  std::vector<ParamId> order_;        // of the arena
+  std::size_t trained_elements_ = 0, all_elements_ = 0;
+  MemoryPtr weights_, gradients_;
+  std::vector<MemoryPtr> slots_;
+};
+
+}  // namespace daybreak

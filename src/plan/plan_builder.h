@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plan/planner.h"
+
+namespace daybreak {
+
+/// What forward and backward planning share: the plan under construction, the versions of every
+/// value in different layouts, and the choice of an offer.
+class PlanBuilder {
+ public:
+  PlanBuilder(const Graph& graph, Backend& backend, const PlanRequest& request,
+              ParamLayouts& layouts, const OfferChooser& choose);
+
+  const Graph& graph;
+  Backend& backend;
+  const PlanRequest& request;
+  ParamLayouts& layouts;
+  Plan plan;
+  std::vector<Node> nodes;  ///< fused, without those no kept value depends on
+
+  TensorId new_tensor(std::string name, const TensorDesc& desc);
+  /// A tensor of another shape or layout over the same bytes.
+  TensorId new_alias(TensorId of, const TensorDesc& desc);
+  /// Converts `from` to `desc`; returns `from` or an alias where no bytes have to move.
+  TensorId converted(TensorId from, const TensorDesc& desc, const Node& node, Pass pass);
+  /// A value in the wanted layout, made once and remembered.
+  TensorId value_as(ValueId value, const TensorDesc& desc, const Node& node, Pass pass);
+  void set_value(ValueId value, TensorId tensor);
+  const TensorDesc& value_desc(ValueId value) const;
+
+  /// The desc parameters are stored in, or plain while nobody has decided.
+  std::vector<TensorDesc> param_descs(const Node& node) const;
+  TensorId weight_as(ParamId param, const TensorDesc& desc, const Node& node, Pass pass);
+  TensorId gradient_tensor(ParamId param);
+
+  KernelQuery query(const Node& node, Pass pass) const;
+  KernelOffer choose(const Node& node, const KernelQuery& query);
+  PlanStep& add_step(const Node& node, Pass pass, const KernelOffer& offer);
+  TensorId workspace(const KernelOffer& offer, const Node& node);
+
+  bool trainable(ParamId param) const;
+
+ private:
+  const OfferChooser& choose_;
+  std::vector<std::vector<TensorId>> versions_;  // by value
+  std::vector<TensorId> weights_, gradients_;    // by param, in the stored layout
+};
+
+/// Appends the forward steps; returns the aux tensor of every node (kNone without).
+std::vector<TensorId> plan_forward(PlanBuilder& builder);
+/// Appends the backward steps.
+void plan_backward(PlanBuilder& builder, const std::vector<TensorId>& aux);
+
+}  // namespace daybreak

@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+
+#include "ops/batchnorm.h"
+#include "ops/reshape.h"
+#include "plan/plan_builder.h"
+
+namespace daybreak {
+namespace {
+
+// An op that only renames its input's bytes: no kernel runs.
+bool is_identity(const Op& op, Mode mode) {
+  return op.kind() == OpKind::reshape || (op.kind() == OpKind::dropout && mode == Mode::eval);
+}
+
+void plan_identity(PlanBuilder& builder, const Node& node) {
+  const ValueId input = node.inputs[0];
+  TensorDesc desc = builder.value_desc(input);
+  if (node.op->kind() == OpKind::reshape) {
+    desc = plain_desc(desc.shape, desc.dtype);  // the numbers' order is that of NCHW
+  }
+  const TensorId source = builder.value_as(input, desc, node, Pass::forward);
+  desc.shape = builder.plan.shapes[node.output];
+  if (node.op->kind() == OpKind::reshape) desc = plain_desc(desc.shape, desc.dtype);
+  builder.set_value(node.output, builder.new_alias(source, desc));
+}
+
+DType output_dtype(const PlanBuilder& builder, const Op& op) {
+  const DType dtype = builder.request.dtype;
+  const bool scalar = op.kind() == OpKind::softmax_xent || op.kind() == OpKind::hinge ||
+                      op.kind() == OpKind::distance || op.kind() == OpKind::bce ||
+                      op.kind() == OpKind::topk_count;
+  return scalar && dtype != DType::f64 ? DType::f32 : dtype;
+}
+
+void check_batchnorm(const PlanBuilder& builder, const Node& node) {
+  if (node.op->kind() != OpKind::batchnorm || builder.request.mode != Mode::train) return;
+  const Shape& shape = builder.plan.shapes[node.inputs[0]];
+  if (std::int64_t{shape.n} * shape.spatial() > 1) return;
+  throw ConfigError(node.mark,
+                    fmt::format("layer \"{}\": batch norm cannot train on one value per channel "
+                                "(batch 1, 1 x 1 pixels); use a larger batch",
+                                node.layer));
+}
+
+TensorId plan_node(PlanBuilder& builder, const Node& node) {
+  check_batchnorm(builder, node);
+  KernelQuery query = builder.query(node, Pass::forward);
+  const Shape& shape = builder.plan.shapes[node.output];
+  query.output = plain_desc(shape, output_dtype(builder, *node.op));
+  const KernelOffer offer = builder.choose(node, query);
+
+  std::vector<TensorId> x, w;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    x.push_back(builder.value_as(node.inputs[i], offer.inputs[i], node, Pass::forward));
+  }
+  for (std::size_t i = 0; i < node.params.size(); ++i) {
+    w.push_back(builder.weight_as(node.params[i], offer.params[i], node, Pass::forward));
+  }
+  const TensorId y = builder.new_tensor(node.layer, offer.output);
+  builder.set_value(node.output, y);
+  TensorId aux = kNone;
+  if (offer.aux_bytes > 0 && builder.request.mode == Mode::train) {
+    const int words = static_cast<int>((offer.aux_bytes + 3) / 4);
+    aux = builder.new_tensor(node.layer + " aux",
+                             {Shape{1, words, 1, 1}, DType::f32, kNchw, offer.aux_bytes});
+  }
+  const TensorId workspace = builder.workspace(offer, node);
+  PlanStep& step = builder.add_step(node, Pass::forward, offer);
+  step.x = std::move(x);
+  step.w = std::move(w);
+  step.y = y;
+  step.aux = aux;
+  step.workspace = workspace;
+  return aux;
+}
+
+}  // namespace
+
+std::vector<TensorId> plan_forward(PlanBuilder& builder) {
+  std::vector<TensorId> aux(builder.nodes.size(), kNone);
+  for (std::size_t i = 0; i < builder.nodes.size(); ++i) {
+    const Node& node = builder.nodes[i];
+    if (is_identity(*node.op, builder.request.mode)) {
+      plan_identity(builder, node);
+    } else {
+      aux[i] = plan_node(builder, node);
+    }
+  }
+  return aux;
+}
+
+}  // namespace daybreak

@@ -1,0 +1,133 @@
+#include "plan/planner.h"
+
+#include <algorithm>
+
+#include "plan/fuse.h"
+#include "plan/memory.h"
+#include "plan/plan_builder.h"
+
+namespace daybreak {
+namespace {
+
+Shape input_shape(const Graph& graph, const GraphInput& input, const PlanRequest& request) {
+  Shape shape = graph.values[input.value].shape;
+  shape.n = request.batch;
+  if (input.role == InputRole::image) {
+    if (request.height > 0) shape.h = request.height;
+    if (request.width > 0) shape.w = request.width;
+  }
+  return shape;
+}
+
+std::vector<Shape> infer_shapes(const Graph& graph, const PlanRequest& request) {
+  std::vector<Shape> shapes(graph.values.size());
+  for (const GraphInput& input : graph.inputs) {
+    shapes[input.value] = input_shape(graph, input, request);
+  }
+  for (const Node& node : graph.nodes) {
+    std::vector<Shape> inputs;
+    for (ValueId input : node.inputs) inputs.push_back(shapes[input]);
+    try {
+      shapes[node.output] = node.op->infer(inputs);
+      const std::vector<ParamSpec> specs = node.op->params(inputs);
+      for (std::size_t i = 0; i < node.params.size(); ++i) {
+        if (specs[i].dims != graph.params[node.params[i]].spec.dims) {
+          throw ShapeError("the picture size changes the size of parameter \"" +
+                           graph.params[node.params[i]].name +
+                           "\"; use adaptive pooling before linear layers");
+        }
+      }
+    } catch (const ShapeError& error) {
+      throw ConfigError(node.mark, "layer \"" + node.layer + "\": " + error.what());
+    }
+  }
+  return shapes;
+}
+
+// The fused nodes that a kept value depends on; a dropped loss drops its labels, too.
+std::vector<Node> needed_nodes(const Graph& graph, const PlanRequest& request) {
+  std::vector<Node> all;
+  if (request.fuse) {
+    all = fuse(graph, request.keep);
+  } else {
+    all = graph.nodes;
+  }
+  std::vector<bool> needed(graph.values.size(), false);
+  for (ValueId value : request.keep) needed[value] = true;
+  std::vector<bool> take(all.size(), false);
+  for (std::size_t i = all.size(); i-- > 0;) {
+    take[i] = needed[all[i].output];
+    if (!take[i]) continue;
+    for (ValueId input : all[i].inputs) needed[input] = true;
+  }
+  std::vector<Node> result;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (take[i]) result.push_back(std::move(all[i]));
+  }
+  return result;
+}
+
+void add_inputs(PlanBuilder& builder) {
+  for (const GraphInput& input : builder.graph.inputs) {
+    const Value& value = builder.graph.values[input.value];
+    const DType dtype = value.dtype == DType::f32 ? builder.request.dtype : value.dtype;
+    TensorDesc desc = plain_desc(builder.plan.shapes[input.value], dtype);
+    if (value.dtype == DType::u8) desc.layout = kNhwc;
+    const TensorId tensor = builder.new_tensor(value.name, desc);
+    builder.plan.tensors[tensor].first = 0;  // filled in before the first step
+    builder.plan.tensors[tensor].last = 0;
+    builder.set_value(input.value, tensor);
+  }
+}
+
+// Lets outputs take over the memory of an input that nobody reads afterwards.
+void alias_in_place(Plan& plan, const Backend& backend) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const PlanStep& step = plan.steps[i];
+    if (!step.in_place) continue;
+    const bool forward = step.pass == Pass::forward;
+    const TensorId target = forward ? step.y : (step.dx.empty() ? kNone : step.dx[0]);
+    const TensorId source = forward ? step.x[0] : step.dy;
+    if (target == kNone || source == kNone || plan.tensors[target].alias_of != kNone) continue;
+    PlanTensor& from = plan.tensors[plan.root(source)];
+    PlanTensor& to = plan.tensors[target];
+    if (plan.root(source) == target || from.place != Place::arena || from.pinned ||
+        from.last != static_cast<int>(i) || to.first != static_cast<int>(i) ||
+        from.desc.bytes < to.desc.bytes ||
+        !backend.same_bytes(plan.tensors[source].desc, to.desc)) {
+      continue;
+    }
+    to.alias_of = plan.root(source);
+    from.last = std::max(from.last, to.last);
+    from.pinned = from.pinned || to.pinned;
+  }
+}
+
+}  // namespace
+
+Plan make_plan(const Graph& graph, Backend& backend, const PlanRequest& request,
+               ParamLayouts& layouts, const OfferChooser& choose) {
+  PlanBuilder builder(graph, backend, request, layouts, choose);
+  builder.plan.shapes = infer_shapes(graph, request);
+  builder.nodes = needed_nodes(graph, request);
+  add_inputs(builder);
+  const std::vector<TensorId> aux = plan_forward(builder);
+  builder.plan.forward_steps = builder.plan.steps.size();
+  for (ValueId value : request.keep) {
+    const TensorId tensor = builder.plan.value_tensor[value];
+    if (tensor != kNone) builder.plan.tensors[builder.plan.root(tensor)].pinned = true;
+  }
+  if (request.mode == Mode::train) plan_backward(builder, aux);
+  if (request.input_gradient) {
+    for (const GraphInput& input : graph.inputs) {
+      const TensorId gradient = builder.plan.value_gradient[input.value];
+      if (gradient != kNone) builder.plan.tensors[builder.plan.root(gradient)].pinned = true;
+    }
+  }
+  compute_lifetimes(builder.plan);
+  alias_in_place(builder.plan, backend);
+  place_tensors(builder.plan);
+  return std::move(builder.plan);
+}
+
+}  // namespace daybreak
