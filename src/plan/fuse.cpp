@@ -32,20 +32,20 @@ std::shared_ptr<const Op> with_activation(const Op& op, const Activation& act) {
 
 }  // namespace
 
-std::vector<Node> fuse(const Graph& graph, const std::vector<ValueId>& keep) {
+std::vector<GraphNode> fuse(const Graph& graph, const std::vector<ValueId>& keep) {
   std::vector<int> readers(graph.values.size(), 0);
-  for (const Node& node : graph.nodes) {
+  for (const GraphNode& node : graph.nodes) {
     for (ValueId input : node.inputs) ++readers[input];
   }
-  std::vector<Node> result;
+  std::vector<GraphNode> result;
   std::vector<int> position(graph.values.size(), -1);  // of the producer in `result`
-  for (const Node& node : graph.nodes) {
+  for (const GraphNode& node : graph.nodes) {
     if (node.op->kind() == OpKind::act) {
       const ValueId input = node.inputs[0];
       const Activation& act = static_cast<const Act&>(*node.op).act;
       const bool kept = std::find(keep.begin(), keep.end(), input) != keep.end();
       if (fusible(act) && readers[input] == 1 && !kept && position[input] >= 0) {
-        Node& producer = result[position[input]];
+        GraphNode& producer = result[position[input]];
         if (auto fused = with_activation(*producer.op, act)) {
           producer.op = std::move(fused);
           producer.output = node.output;

@@ -22,7 +22,7 @@ class BackwardPlanner {
     mark_needed();
     seed_loss();
     for (std::size_t i = b_.nodes.size(); i-- > 0;) {
-      const Node& node = b_.nodes[i];
+      const GraphNode& node = b_.nodes[i];
       if (gradient(node.output) != kNone) plan_node(node, aux_[i]);
       producer_done_[node.output] = true;
     }
@@ -32,7 +32,7 @@ class BackwardPlanner {
   TensorId& gradient(ValueId value) { return b_.plan.value_gradient[value]; }
   const TensorDesc& desc(TensorId id) const { return b_.plan.tensors[id].desc; }
 
-  bool any_trainable(const Node& node) const {
+  bool any_trainable(const GraphNode& node) const {
     return std::any_of(node.params.begin(), node.params.end(),
                        [&](ParamId p) { return b_.trainable(p); });
   }
@@ -43,7 +43,7 @@ class BackwardPlanner {
         needs_gradient_[input.value] = b_.graph.values[input.value].dtype == DType::f32;
       }
     }
-    for (const Node& node : b_.nodes) {
+    for (const GraphNode& node : b_.nodes) {
       bool needed = any_trainable(node);
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
         needed |= node.op->differentiable(static_cast<int>(i)) && needs_gradient_[node.inputs[i]];
@@ -61,7 +61,7 @@ class BackwardPlanner {
     b_.plan.loss_gradient = gradient(loss);
   }
 
-  std::vector<bool> wanted(const Node& node) const {
+  std::vector<bool> wanted(const GraphNode& node) const {
     std::vector<bool> result;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       result.push_back(node.op->differentiable(static_cast<int>(i)) &&
@@ -70,7 +70,7 @@ class BackwardPlanner {
     return result;
   }
 
-  void plan_node(const Node& node, TensorId aux) {
+  void plan_node(const GraphNode& node, TensorId aux) {
     const std::vector<bool> want = wanted(node);
     const bool want_dx = std::find(want.begin(), want.end(), true) != want.end();
     const bool want_dw = any_trainable(node);
@@ -93,7 +93,7 @@ class BackwardPlanner {
     if (want_dx) plan_pass(node, Pass::backward_data, aux, want, false);
   }
 
-  void pass_through_reshape(const Node& node) {
+  void pass_through_reshape(const GraphNode& node) {
     const TensorDesc& out = desc(gradient(node.output));
     const TensorId plain =
         b_.converted(gradient(node.output), plain_desc(out.shape, out.dtype), node, Pass::backward);
@@ -103,7 +103,7 @@ class BackwardPlanner {
 
   // A plain sum hands its gradient on as it is. With an activation, that of the activation is
   // computed once and shared. False when the coefficients need a kernel per input.
-  bool plan_add(const Node& node, TensorId aux, const std::vector<bool>& want) {
+  bool plan_add(const GraphNode& node, TensorId aux, const std::vector<bool>& want) {
     const Add& add = static_cast<const Add&>(*node.op);
     if (add.coeff[0] != 1.0f || add.coeff[1] != 1.0f) return false;
     TensorId shared = gradient(node.output);
@@ -119,7 +119,7 @@ class BackwardPlanner {
     return true;
   }
 
-  void plan_pass(const Node& node, Pass pass, TensorId aux, const std::vector<bool>& want,
+  void plan_pass(const GraphNode& node, Pass pass, TensorId aux, const std::vector<bool>& want,
                  bool want_dw) {
     const std::vector<TensorId> dx = emit(node, pass, aux, want, want_dw);
     for (std::size_t i = 0; i < dx.size(); ++i) {
@@ -128,7 +128,7 @@ class BackwardPlanner {
   }
 
   // Emits one kernel call; returns the tensors of the wanted input gradients.
-  std::vector<TensorId> emit(const Node& node, Pass pass, TensorId aux,
+  std::vector<TensorId> emit(const GraphNode& node, Pass pass, TensorId aux,
                              const std::vector<bool>& want, bool want_dw) {
     KernelQuery query = b_.query(node, pass);
     query.output = desc(gradient(node.output));
@@ -174,7 +174,7 @@ class BackwardPlanner {
 
   // Where a kernel writes the parameters' gradients: straight into the gradient arena, or a
   // temporary when the layout differs or another use of the parameter has written there already.
-  std::vector<TensorId> weight_targets(const Node& node, const KernelOffer& offer) {
+  std::vector<TensorId> weight_targets(const GraphNode& node, const KernelOffer& offer) {
     std::vector<TensorId> targets;
     for (std::size_t i = 0; i < node.params.size(); ++i) {
       const ParamId param = node.params[i];
@@ -192,7 +192,7 @@ class BackwardPlanner {
     return targets;
   }
 
-  void finish_weights(const Node& node, const std::vector<TensorId>& targets, Pass pass) {
+  void finish_weights(const GraphNode& node, const std::vector<TensorId>& targets, Pass pass) {
     for (std::size_t i = 0; i < targets.size(); ++i) {
       if (targets[i] == kNone) continue;
       const ParamId param = node.params[i];
@@ -209,7 +209,7 @@ class BackwardPlanner {
     }
   }
 
-  void add_reorder(TensorId from, TensorId to, const Node& node, Pass pass) {
+  void add_reorder(TensorId from, TensorId to, const GraphNode& node, Pass pass) {
     PlanStep step;
     step.kind = StepKind::reorder;
     step.layer = node.layer;
@@ -225,7 +225,7 @@ class BackwardPlanner {
     b_.plan.steps.push_back(std::move(step));
   }
 
-  void add_accumulate(TensorId to, TensorId from, const Node& node) {
+  void add_accumulate(TensorId to, TensorId from, const GraphNode& node) {
     PlanStep step;
     step.kind = StepKind::accumulate;
     step.layer = node.layer;
@@ -255,7 +255,7 @@ class BackwardPlanner {
     return is_gradient_of_other(id, value, /*pending_only=*/true);
   }
 
-  void contribute(ValueId value, TensorId id, const Node& node) {
+  void contribute(ValueId value, TensorId id, const GraphNode& node) {
     id = b_.converted(id, b_.value_desc(value), node, Pass::backward);
     if (gradient(value) == kNone) {
       gradient(value) = id;

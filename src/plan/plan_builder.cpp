@@ -36,7 +36,7 @@ TensorId PlanBuilder::new_alias(TensorId of, const TensorDesc& desc) {
   return static_cast<TensorId>(plan.tensors.size()) - 1;
 }
 
-TensorId PlanBuilder::converted(TensorId from, const TensorDesc& desc, const Node& node,
+TensorId PlanBuilder::converted(TensorId from, const TensorDesc& desc, const GraphNode& node,
                                 Pass pass) {
   const TensorDesc have = plan.tensors[from].desc;
   if (have == desc) return from;
@@ -55,7 +55,8 @@ TensorId PlanBuilder::converted(TensorId from, const TensorDesc& desc, const Nod
   return to;
 }
 
-TensorId PlanBuilder::value_as(ValueId value, const TensorDesc& desc, const Node& node, Pass pass) {
+TensorId PlanBuilder::value_as(ValueId value, const TensorDesc& desc, const GraphNode& node,
+                               Pass pass) {
   for (TensorId version : versions_[value]) {
     if (plan.tensors[version].desc == desc) return version;
   }
@@ -78,7 +79,7 @@ bool PlanBuilder::trainable(ParamId param) const {
   return request.frozen.empty() || !request.frozen[param];
 }
 
-std::vector<TensorDesc> PlanBuilder::param_descs(const Node& node) const {
+std::vector<TensorDesc> PlanBuilder::param_descs(const GraphNode& node) const {
   const DType dtype = request.dtype == DType::f64 ? DType::f64 : DType::f32;
   std::vector<TensorDesc> descs;
   for (ParamId param : node.params) {
@@ -88,7 +89,7 @@ std::vector<TensorDesc> PlanBuilder::param_descs(const Node& node) const {
   return descs;
 }
 
-TensorId PlanBuilder::weight_as(ParamId param, const TensorDesc& desc, const Node& node,
+TensorId PlanBuilder::weight_as(ParamId param, const TensorDesc& desc, const GraphNode& node,
                                 Pass pass) {
   if (!layouts.desc[param]) {
     const DType dtype = request.dtype == DType::f64 ? DType::f64 : DType::f32;
@@ -113,7 +114,7 @@ TensorId PlanBuilder::gradient_tensor(ParamId param) {
   return gradients_[param];
 }
 
-KernelQuery PlanBuilder::query(const Node& node, Pass pass) const {
+KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {
   KernelQuery q;
   q.op = node.op.get();
   q.pass = pass;
@@ -123,7 +124,7 @@ KernelQuery PlanBuilder::query(const Node& node, Pass pass) const {
   return q;
 }
 
-KernelOffer PlanBuilder::choose(const Node& node, const KernelQuery& query) {
+KernelOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& query) {
   std::string reason;
   std::vector<KernelOffer> offers = backend.offers(query, &reason);
   if (offers.empty()) {
@@ -136,7 +137,7 @@ KernelOffer PlanBuilder::choose(const Node& node, const KernelQuery& query) {
   return std::move(offers[index]);
 }
 
-PlanStep& PlanBuilder::add_step(const Node& node, Pass pass, const KernelOffer& offer) {
+PlanStep& PlanBuilder::add_step(const GraphNode& node, Pass pass, const KernelOffer& offer) {
   PlanStep step;
   step.layer = node.layer;
   step.op = node.op->describe();
@@ -149,7 +150,7 @@ PlanStep& PlanBuilder::add_step(const Node& node, Pass pass, const KernelOffer& 
   return plan.steps.back();
 }
 
-TensorId PlanBuilder::workspace(const KernelOffer& offer, const Node& node) {
+TensorId PlanBuilder::workspace(const KernelOffer& offer, const GraphNode& node) {
   if (offer.workspace_bytes == 0) return kNone;
   const int bytes = static_cast<int>((offer.workspace_bytes + 3) / 4);
   return new_tensor(node.layer + " workspace",

@@ -20,27 +20,27 @@ class PlanBuilder {
   const PlanRequest& request;
   ParamLayouts& layouts;
   Plan plan;
-  std::vector<Node> nodes;  ///< fused, without those no kept value depends on
+  std::vector<GraphNode> nodes;  ///< fused, without those no kept value depends on
 
   TensorId new_tensor(std::string name, const TensorDesc& desc);
   /// A tensor of another shape or layout over the same bytes.
   TensorId new_alias(TensorId of, const TensorDesc& desc);
   /// Converts `from` to `desc`; returns `from` or an alias where no bytes have to move.
-  TensorId converted(TensorId from, const TensorDesc& desc, const Node& node, Pass pass);
+  TensorId converted(TensorId from, const TensorDesc& desc, const GraphNode& node, Pass pass);
   /// A value in the wanted layout, made once and remembered.
-  TensorId value_as(ValueId value, const TensorDesc& desc, const Node& node, Pass pass);
+  TensorId value_as(ValueId value, const TensorDesc& desc, const GraphNode& node, Pass pass);
   void set_value(ValueId value, TensorId tensor);
   const TensorDesc& value_desc(ValueId value) const;
 
   /// The desc parameters are stored in, or plain while nobody has decided.
-  std::vector<TensorDesc> param_descs(const Node& node) const;
-  TensorId weight_as(ParamId param, const TensorDesc& desc, const Node& node, Pass pass);
+  std::vector<TensorDesc> param_descs(const GraphNode& node) const;
+  TensorId weight_as(ParamId param, const TensorDesc& desc, const GraphNode& node, Pass pass);
   TensorId gradient_tensor(ParamId param);
 
-  KernelQuery query(const Node& node, Pass pass) const;
-  KernelOffer choose(const Node& node, const KernelQuery& query);
-  PlanStep& add_step(const Node& node, Pass pass, const KernelOffer& offer);
-  TensorId workspace(const KernelOffer& offer, const Node& node);
+  KernelQuery query(const GraphNode& node, Pass pass) const;
+  KernelOffer choose(const GraphNode& node, const KernelQuery& query);
+  PlanStep& add_step(const GraphNode& node, Pass pass, const KernelOffer& offer);
+  TensorId workspace(const KernelOffer& offer, const GraphNode& node);
 
   bool trainable(ParamId param) const;
 

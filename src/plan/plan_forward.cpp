@@ -12,7 +12,7 @@ bool is_identity(const Op& op, Mode mode) {
   return op.kind() == OpKind::reshape || (op.kind() == OpKind::dropout && mode == Mode::eval);
 }
 
-void plan_identity(PlanBuilder& builder, const Node& node) {
+void plan_identity(PlanBuilder& builder, const GraphNode& node) {
   const ValueId input = node.inputs[0];
   TensorDesc desc = builder.value_desc(input);
   if (node.op->kind() == OpKind::reshape) {
@@ -32,7 +32,7 @@ DType output_dtype(const PlanBuilder& builder, const Op& op) {
   return scalar && dtype != DType::f64 ? DType::f32 : dtype;
 }
 
-void check_batchnorm(const PlanBuilder& builder, const Node& node) {
+void check_batchnorm(const PlanBuilder& builder, const GraphNode& node) {
   if (node.op->kind() != OpKind::batchnorm || builder.request.mode != Mode::train) return;
   const Shape& shape = builder.plan.shapes[node.inputs[0]];
   if (std::int64_t{shape.n} * shape.spatial() > 1) return;
@@ -42,7 +42,7 @@ void check_batchnorm(const PlanBuilder& builder, const Node& node) {
                                 node.layer));
 }
 
-TensorId plan_node(PlanBuilder& builder, const Node& node) {
+TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
   check_batchnorm(builder, node);
   KernelQuery query = builder.query(node, Pass::forward);
   const Shape& shape = builder.plan.shapes[node.output];
@@ -79,7 +79,7 @@ TensorId plan_node(PlanBuilder& builder, const Node& node) {
 std::vector<TensorId> plan_forward(PlanBuilder& builder) {
   std::vector<TensorId> aux(builder.nodes.size(), kNone);
   for (std::size_t i = 0; i < builder.nodes.size(); ++i) {
-    const Node& node = builder.nodes[i];
+    const GraphNode& node = builder.nodes[i];
     if (is_identity(*node.op, builder.request.mode)) {
       plan_identity(builder, node);
     } else {

@@ -24,7 +24,7 @@ std::vector<Shape> infer_shapes(const Graph& graph, const PlanRequest& request) 
   for (const GraphInput& input : graph.inputs) {
     shapes[input.value] = input_shape(graph, input, request);
   }
-  for (const Node& node : graph.nodes) {
+  for (const GraphNode& node : graph.nodes) {
     std::vector<Shape> inputs;
     for (ValueId input : node.inputs) inputs.push_back(shapes[input]);
     try {
@@ -45,8 +45,8 @@ std::vector<Shape> infer_shapes(const Graph& graph, const PlanRequest& request) 
 }
 
 // The fused nodes that a kept value depends on; a dropped loss drops its labels, too.
-std::vector<Node> needed_nodes(const Graph& graph, const PlanRequest& request) {
-  std::vector<Node> all;
+std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& request) {
+  std::vector<GraphNode> all;
   if (request.fuse) {
     all = fuse(graph, request.keep);
   } else {
@@ -60,7 +60,7 @@ std::vector<Node> needed_nodes(const Graph& graph, const PlanRequest& request) {
     if (!take[i]) continue;
     for (ValueId input : all[i].inputs) needed[input] = true;
   }
-  std::vector<Node> result;
+  std::vector<GraphNode> result;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (take[i]) result.push_back(std::move(all[i]));
   }
