@@ -20,7 +20,7 @@ std::int64_t Graph::trained_parameters() const {
 std::int64_t Graph::flops() const {
   std::int64_t total = 0;
   std::vector<Shape> shapes;
-  for (const Node& node : nodes) {
+  for (const GraphNode& node : nodes) {
     shapes.clear();
     for (ValueId value : node.inputs) shapes.push_back(values[value].shape);
     total += node.op->flops(shapes);

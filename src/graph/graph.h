@@ -62,11 +62,6 @@ struct GraphNode {
   Mark mark;          ///< where that layer stands in the file
 };
 
-// config/node.h has a Node too (a YAML value): files that include both define this first.
-#ifndef DAYBREAK_NO_NODE_ALIAS
-using Node = GraphNode;
-#endif
-
 /// What the inputs of a graph are for; the executor finds them by this.
 enum class InputRole : std::uint8_t { image, labels, target };
 
