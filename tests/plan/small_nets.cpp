@@ -1,0 +1,132 @@
+#include "plan/small_nets.h"
+
+#include "graph/graph_builder.h"
+#include "ops/act.h"
+#include "ops/adaptive_avgpool.h"
+#include "ops/add.h"
+#include "ops/batchnorm.h"
+#include "ops/concat.h"
+#include "ops/conv2d.h"
+#include "ops/linear.h"
+#include "ops/pool.h"
+#include "ops/reshape.h"
+#include "ops/softmax_xent.h"
+#include "ops/topk_count.h"
+
+namespace daybreak {
+namespace {
+
+Conv2d conv(int filters, int size, bool bias) {
+  Conv2d op;
+  op.out_channels = filters;
+  op.kernel_h = op.kernel_w = size;
+  op.pad_h = op.pad_w = size / 2;
+  op.bias = bias;
+  return op;
+}
+
+Act leaky() {
+  Act op;
+  op.act = {ActKind::leaky, 0.1f};
+  return op;
+}
+
+class Net {
+ public:
+  Net(const char* name, int channels) : builder_(&graph_) {
+    graph_.name = name;
+    value_ = builder_.graph_input(InputRole::image, {1, channels, 6, 6}, DType::f32, "image");
+    labels_ = builder_.graph_input(InputRole::labels, {1, 1, 1, 1}, DType::i32, "labels");
+  }
+
+  template <typename OpType>
+  ValueId layer(const char* name, OpType op, std::vector<ValueId> inputs) {
+    builder_.begin_layer(name, Mark{"test.yaml", 1, 1}, inputs);
+    builder_.add(op, inputs);
+    return value_ = builder_.end_layer();
+  }
+  template <typename OpType>
+  ValueId layer(const char* name, OpType op) {
+    return layer(name, op, {value_});
+  }
+  ValueId value() const { return value_; }
+
+  Graph finish() {
+    Linear linear;
+    linear.outputs = 3;
+    graph_.prediction = layer("head", linear);
+    graph_.classes = 3;
+    TopkCount count;
+    count.k = 2;
+    graph_.topk = layer("topk", count, {graph_.prediction, labels_});
+    graph_.loss = layer("loss", SoftmaxXent{}, {graph_.prediction, labels_});
+    return std::move(graph_);
+  }
+
+ private:
+  Graph graph_;
+  GraphBuilder builder_;
+  ValueId value_ = kNone, labels_ = kNone;
+};
+
+}  // namespace
+
+Graph residual_net() {
+  Net net("residual", 3);
+  net.layer("stem", conv(5, 3, false));
+  net.layer("stem_bn", BatchNorm{});
+  ValueId skip = net.layer("stem_act", leaky());
+  const char* names[2][4] = {{"a1", "a2", "a3", "a4"}, {"b1", "b2", "b3", "b4"}};
+  for (const auto& n : names) {
+    net.layer(n[0], conv(4, 1, false), {skip});
+    net.layer(n[1], BatchNorm{});
+    net.layer(n[2], leaky());
+    const ValueId body = net.layer(n[3], conv(5, 3, true));
+    skip = net.layer(n == names[0] ? "sum1" : "sum2", Add{}, {skip, body});
+  }
+  net.layer("pool", AdaptiveAvgPool{});
+  return net.finish();
+}
+
+Graph branching_net() {
+  Net net("branching", 2);
+  const ValueId stem = net.layer("stem", conv(4, 3, true));
+  const ValueId left = net.layer("left", conv(4, 1, true), {stem});
+  Add weighted;
+  weighted.coeff[0] = 0.5f;
+  weighted.coeff[1] = -2.0f;
+  const ValueId sum = net.layer("sum", weighted, {stem, left});
+  const ValueId twice = net.layer("twice", Add{}, {sum, sum});
+  const ValueId joined = net.layer("joined", Concat{}, {stem, twice, left});
+  Pool pool;
+  const ValueId pooled = net.layer("pooled", pool, {joined});
+  net.layer("flat", Reshape{}, {pooled});
+  return net.finish();
+}
+
+Graph resnet_block_net() {
+  Net net("resnet", 3);
+  const ValueId stem = net.layer("stem", conv(4, 3, true));
+  net.layer("c1", conv(6, 3, false), {stem});
+  net.layer("n1", BatchNorm{});
+  Act relu;
+  relu.act.kind = ActKind::relu;
+  net.layer("r1", relu);
+  net.layer("c2", conv(6, 3, false));
+  const ValueId body = net.layer("n2", BatchNorm{});
+  const ValueId shortcut = net.layer("project", conv(6, 1, false), {stem});
+  net.layer("sum", Add{}, {body, shortcut});
+  net.layer("r2", relu);
+  net.layer("pool", AdaptiveAvgPool{});
+  return net.finish();
+}
+
+std::vector<Graph> small_nets() {
+  std::vector<Graph> nets;
+  nets.push_back(residual_net());
+  nets.push_back(branching_net());
+  nets.push_back(resnet_block_net());
+  return nets;
+}
+
+}  // namespace daybreak

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace daybreak {
+
+/// Small networks with the shapes of trouble that planning meets, all ending in a softmax loss over
+/// 3 classes (float input "image" {1, channels, 6, 6}).
+Graph residual_net();      ///< conv-bn-leaky, then x + f(x) twice, pooling, linear
+Graph branching_net();     ///< one value read three times, concat, reshape, sum with coefficients
+Graph resnet_block_net();  ///< relu after the sum, projected shortcut
+std::vector<Graph> small_nets();
+
+}  // namespace daybreak
