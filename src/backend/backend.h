@@ -81,8 +81,8 @@ struct KernelOffer {
 class UpdateKernel {
  public:
   virtual ~UpdateKernel() = default;
-  /// Sum of squares of all gradients in fixed chunks and order; writes scalars->grad_norm, the
-  /// square root times scalars->grad_scale.
+  /// Sum of squares of all gradients, those of frozen groups left out, in fixed chunks and order;
+  /// writes scalars->grad_norm, the square root times scalars->grad_scale.
   virtual void norm(std::byte* gradients, std::span<const UpdateGroup> groups, StepScalars* scalars) = 0;
   /// One step; `slots` as OptimizerAttrs::slots(), all in the order and layout of `weights`.
   virtual void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,

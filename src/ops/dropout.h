@@ -6,8 +6,9 @@ namespace daybreak {
 
 /// Inverted dropout: in training each element is zeroed with probability p and the rest divided by
 /// 1 - p; the identity in evaluation. Element i of sample n (both logical, NCHW order) draws the
-/// bits of Draws(seed, Purpose::dropout, step, (salt << 32) + n) at position i, so the mask does not
-/// depend on layout, threads or device; backward draws it again instead of storing it.
+/// bits of Draws(seed, Purpose::dropout, step, (salt << 32) + n) at position i and is zeroed when
+/// uniform_from_bits(bits) < p, so the mask does not depend on layout, threads or device; backward
+/// draws it again instead of storing it.
 struct Dropout final : Op {
   float p = 0.5f;
   std::uint32_t salt = 0;  ///< tells the dropouts of a network apart; set by the graph builder

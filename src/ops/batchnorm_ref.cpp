@@ -1,0 +1,121 @@
+#include "ops/batchnorm.h"
+
+#include <cmath>
+
+#include "backend/ref/ref_kernel.h"
+#include "backend/ref/ref_ops.h"
+#include "ops/act_ref.h"
+
+namespace daybreak {
+
+namespace {
+
+/// Calls body(i) for every element of channel c.
+template <typename Body>
+void for_each_of_channel(const Shape& s, std::int64_t c, Body&& body) {
+  for (std::int64_t n = 0; n < s.n; ++n) {
+    const std::int64_t begin = (n * s.c + c) * s.spatial();
+    for (std::int64_t i = begin; i < begin + s.spatial(); ++i) body(i);
+  }
+}
+
+struct Moments {
+  double mean, var;  ///< var divided by the number of elements
+};
+
+template <typename T>
+Moments channel_moments(const Shape& s, std::int64_t c, const T* x) {
+  const double count = static_cast<double>(s.n) * s.spatial();
+  double sum = 0.0, squares = 0.0;
+  for_each_of_channel(s, c, [&](auto i) { sum += x[i]; });
+  const double mean = sum / count;
+  for_each_of_channel(s, c, [&](auto i) { squares += (x[i] - mean) * (x[i] - mean); });
+  return {mean, squares / count};
+}
+
+template <typename T>
+void forward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b) {
+  const T* x = as<T>(b.x[0]);
+  const T* scale = op.affine ? as<T>(b.w[0]) : nullptr;
+  const T* shift = op.affine ? as<T>(b.w[1]) : nullptr;
+  T* running_mean = as<T>(b.w[op.affine ? 2 : 0]);
+  T* running_var = as<T>(b.w[op.affine ? 3 : 1]);
+  T* y = as<T>(b.y);
+  T* aux = as<T>(b.aux);
+  const double count = static_cast<double>(s.n) * s.spatial();
+  const double m = op.momentum;
+  for (int c = 0; c < s.c; ++c) {
+    Moments moments{running_mean[c], running_var[c]};
+    if (mode == Mode::train) {
+      moments = channel_moments(s, c, x);
+      const double unbiased = moments.var * count / (count - 1.0);
+      running_mean[c] = static_cast<T>((1.0 - m) * running_mean[c] + m * moments.mean);
+      running_var[c] = static_cast<T>((1.0 - m) * running_var[c] + m * unbiased);
+    }
+    const double invstd = 1.0 / std::sqrt(moments.var + op.eps);
+    const double gamma = scale ? scale[c] : 1.0, beta = shift ? shift[c] : 0.0;
+    for_each_of_channel(s, c, [&](auto i) {
+      y[i] = static_cast<T>(act_value(op.act, (x[i] - moments.mean) * invstd * gamma + beta));
+    });
+    if (mode == Mode::train && aux) {
+      aux[c] = static_cast<T>(moments.mean);
+      aux[s.c + c] = static_cast<T>(invstd);
+    }
+  }
+}
+
+template <typename T>
+void backward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b) {
+  const T* x = as<T>(b.x[0]);
+  const T* dy = as<T>(b.dy);
+  const T* scale = op.affine ? as<T>(b.w[0]) : nullptr;
+  const T* shift = op.affine ? as<T>(b.w[1]) : nullptr;
+  const T* aux = as<T>(b.aux);
+  T* dx = entry<T>(b.dx, 0);
+  T* dscale = op.affine ? entry<T>(b.dw, 0) : nullptr;
+  T* dshift = op.affine ? entry<T>(b.dw, 1) : nullptr;
+  const double count = static_cast<double>(s.n) * s.spatial();
+  for (int c = 0; c < s.c; ++c) {
+    const bool train = mode == Mode::train;
+    const double mean = train ? aux[c] : as<T>(b.w[op.affine ? 2 : 0])[c];
+    const double invstd =
+        train ? aux[s.c + c] : 1.0 / std::sqrt(as<T>(b.w[op.affine ? 3 : 1])[c] + op.eps);
+    const double gamma = scale ? scale[c] : 1.0, beta = shift ? shift[c] : 0.0;
+    const auto normalised = [&](std::int64_t i) { return (x[i] - mean) * invstd; };
+    const auto gradient = [&](std::int64_t i) {
+      return dy[i] * act_derivative(op.act, act_value(op.act, normalised(i) * gamma + beta));
+    };
+    double sum = 0.0, product = 0.0;
+    for_each_of_channel(s, c, [&](auto i) {
+      sum += gradient(i);
+      product += gradient(i) * normalised(i);
+    });
+    if (dscale) dscale[c] = static_cast<T>(product);
+    if (dshift) dshift[c] = static_cast<T>(sum);
+    if (!dx) continue;
+    // Running statistics are constants; batch statistics depend on x.
+    const double mean_g = train ? sum / count : 0.0, mean_gx = train ? product / count : 0.0;
+    for_each_of_channel(s, c, [&](auto i) {
+      dx[i] = static_cast<T>(gamma * invstd * (gradient(i) - mean_g - normalised(i) * mean_gx));
+    });
+  }
+}
+
+}  // namespace
+
+std::vector<KernelOffer> batchnorm_ref_offers(const KernelQuery& query) {
+  const BatchNorm op = static_cast<const BatchNorm&>(*query.op);
+  const Shape s = query.inputs[0].shape;
+  const Mode mode = query.mode;
+  if (query.pass == Pass::forward) {
+    KernelOffer offer =
+        ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) { forward<T>(op, s, mode, b); });
+    if (mode == Mode::train) offer.aux_bytes = 2 * s.c * element_size(ref_dtype(query));
+    return {offer};
+  }
+  const Reads reads{.inputs = true, .aux = mode == Mode::train};
+  return {ref_offer(query, reads,
+                    [=]<typename T>(T, const Bindings& b) { backward<T>(op, s, mode, b); })};
+}
+
+}  // namespace daybreak

@@ -1,0 +1,33 @@
+#include "ops/conv2d.h"
+
+#include "backend/ref/ref_kernel.h"
+#include "backend/ref/ref_ops.h"
+#include "ops/conv_ref.h"
+
+namespace daybreak {
+
+std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
+  const Conv2d op = static_cast<const Conv2d&>(*query.op);
+  const ConvForm form{query.inputs[0].shape, query.output.shape, op.kernel_h, op.kernel_w,
+                      op.stride_h,           op.stride_w,        op.pad_h,    op.pad_w,
+                      op.dilation_h,         op.dilation_w,      op.groups};
+  if (query.pass == Pass::forward) {
+    return {ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
+      const T* bias = op.bias ? as<T>(b.w[1]) : nullptr;
+      coarse_from_fine(form, as<T>(b.x[0]), as<T>(b.w[0]), bias, as<T>(b.y));
+    })};
+  }
+  if (query.pass == Pass::backward_data) {
+    return {ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
+      const T* no_bias = nullptr;
+      fine_from_coarse(form, as<T>(b.dy), as<T>(b.w[0]), no_bias, as<T>(b.dx[0]));
+    })};
+  }
+  return {ref_offer(query, {.inputs = true}, [=]<typename T>(T, const Bindings& b) {
+    if (T* dw = entry<T>(b.dw, 0)) weight_gradient(form, as<T>(b.x[0]), as<T>(b.dy), dw);
+    T* db = op.bias ? entry<T>(b.dw, 1) : nullptr;
+    if (db) bias_gradient(form.coarse, as<T>(b.dy), db);
+  })};
+}
+
+}  // namespace daybreak
