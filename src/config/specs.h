@@ -43,7 +43,8 @@ struct RandomResizedCrop {
   std::array<double, 2> area = {0.08, 1.0};
   std::array<double, 2> ratio = {0.75, 4.0 / 3.0};
 };
-/// Random factors in [1 - x, 1 + x] for brightness, contrast, saturation; hue shift in [-x, x] turns.
+/// Random factors in [1 - x, 1 + x] for brightness, contrast, saturation; hue shift in [-x, x]
+/// turns.
 struct ColorJitter {
   double brightness = 0.0, contrast = 0.0, saturation = 0.0, hue = 0.0;
 };
@@ -66,8 +67,8 @@ struct Resize {
 struct CenterCrop {
   int size = 0;
 };
-using TransformSpec = std::variant<PadCrop, Flip, RandomResizedCrop, ColorJitter, Rotate, Cutout,
-                                   Resize, CenterCrop>;
+using TransformSpec =
+    std::variant<PadCrop, Flip, RandomResizedCrop, ColorJitter, Rotate, Cutout, Resize, CenterCrop>;
 
 // ---- data ---------------------------------------------------------------------------------------
 
@@ -79,7 +80,7 @@ struct SourceSpec {
   DataFormat format = DataFormat::idx;
   std::string dir;
   std::string train = "train", val = "val", test = "test";  ///< folder: names of the parts
-  bool coarse_labels = false;                                ///< cifar100
+  bool coarse_labels = false;                               ///< cifar100
   Mark mark;
 };
 
@@ -100,12 +101,13 @@ struct DataSpec {
   std::vector<std::string> classes;  ///< class names; empty: from the data
   std::string install;               ///< shown when no source exists: how to get the data
   SplitSpec split;
-  int workers = -1;                  ///< loader threads; -1: automatic
+  int workers = -1;  ///< loader threads; -1: automatic
   CacheMode cache = CacheMode::automatic;
-  std::int64_t cache_bytes = std::int64_t{2} << 30;  ///< decoded sets up to this size stay in memory
+  std::int64_t cache_bytes = std::int64_t{2}
+                             << 30;  ///< decoded sets up to this size stay in memory
   OnError on_error = OnError::error;
-  double max_skipped = 0.01;         ///< share of bad pictures that `skip` accepts
-  int train_limit = 0;               ///< use only the first N of a class-balanced order; 0: all
+  double max_skipped = 0.01;  ///< share of bad pictures that `skip` accepts
+  int train_limit = 0;        ///< use only the first N of a class-balanced order; 0: all
   int test_limit = 0;
   Mark mark;
 };
@@ -122,7 +124,7 @@ struct InputSpec {
   std::vector<double> std;
   double scale = 1.0 / 255.0;
   ChannelOrder order = ChannelOrder::rgb;
-  Fit fit = Fit::stretch;    ///< how a picture of another size is fitted
+  Fit fit = Fit::stretch;  ///< how a picture of another size is fitted
   Mark mark;
 };
 
@@ -162,29 +164,37 @@ struct PhaseSpec {
   Length until;  ///< counted from the start of training
   std::optional<Ramp> lr;
   std::optional<Ramp> momentum;
-  std::optional<Curve> curve;           ///< of lr; and of momentum unless momentum_curve is given
+  std::optional<Curve> curve;  ///< of lr; and of momentum unless momentum_curve is given
   std::optional<Curve> momentum_curve;
-  double power = 2.0;                   ///< of the polynomial curve
+  double power = 2.0;  ///< of the polynomial curve
   std::optional<OptimizerSpec> optimizer;
   std::optional<int> batch;
-  std::optional<int> image;             ///< picture side in pixels
+  std::optional<int> image;  ///< picture side in pixels
   std::optional<std::vector<TransformSpec>> augment;
   std::optional<std::vector<std::string>> freeze;  ///< patterns over layer names: "backbone.*"
   Mark mark;
 };
 
 /// lr policies of Caffe and Darknet, by step, where phases do not fit.
-enum class PolicyKind : std::uint8_t { none, step, steps, exponential, inverse, polynomial, sigmoid };
+enum class PolicyKind : std::uint8_t {
+  none,
+  step,
+  steps,
+  exponential,
+  inverse,
+  polynomial,
+  sigmoid
+};
 struct PolicySpec {
   PolicyKind kind = PolicyKind::none;
-  Length length;                     ///< total length of training
+  Length length;  ///< total length of training
   double lr = 0.1;
   double momentum = 0.9;
-  double gamma = 0.1;                ///< factor (step, steps, exponential), rate (inverse, sigmoid)
+  double gamma = 0.1;  ///< factor (step, steps, exponential), rate (inverse, sigmoid)
   double power = 1.0;
-  std::int64_t every = 0;            ///< step: steps between drops; sigmoid: centre
-  std::vector<std::int64_t> at;      ///< steps: where the lr drops
-  std::int64_t burn_in = 0;          ///< Darknet: lr * (it / burn_in)^burn_in_power before
+  std::int64_t every = 0;        ///< step: steps between drops; sigmoid: centre
+  std::vector<std::int64_t> at;  ///< steps: where the lr drops
+  std::int64_t burn_in = 0;      ///< Darknet: lr * (it / burn_in)^burn_in_power before
   double burn_in_power = 4.0;
 };
 
@@ -207,17 +217,17 @@ struct SolverSpec {
   Precision precision = Precision::f32;
   std::uint64_t seed = 1;
   int batch = 128;
-  int accumulate = 1;    ///< micro-batches per update
+  int accumulate = 1;  ///< micro-batches per update
   LastBatch last_batch = LastBatch::drop;
   OptimizerSpec optimizer;
   double clip_norm = 0.0;
   std::vector<PhaseSpec> phases;  ///< one_cycle, sgdr and a plain length+lr are expanded into these
   PolicySpec policy;
   Length evaluate_every{1.0, LengthUnit::epochs};
-  int evaluate_batch = 0;         ///< 0: the training batch
-  bool tta_flip = false;          ///< test time: also average over the mirrored picture
+  int evaluate_batch = 0;  ///< 0: the training batch
+  bool tta_flip = false;   ///< test time: also average over the mirrored picture
   CheckpointSpec checkpoint;
-  std::string init;               ///< weights to start from
+  std::string init;  ///< weights to start from
   Mark mark;
 };
 
