@@ -154,7 +154,7 @@ void Executor::read_input_gradient(PlanId id, ValueId value, std::vector<float>&
   read_tensor(id, tensor, out);
 }
 
-float Executor::read_scalar(PlanId id, ValueId value) {
+double Executor::read_scalar(PlanId id, ValueId value) {
   const Plan& plan = plans_[id]->plan;
   const TensorId tensor = plan.value_tensor[value];
   const std::byte* source = address(plan, tensor);
@@ -162,7 +162,7 @@ float Executor::read_scalar(PlanId id, ValueId value) {
   if (plan.tensors[tensor].desc.dtype == DType::f64) {
     double result = 0.0;
     backend_.copy_out(&result, source, sizeof(result));
-    return static_cast<float>(result);
+    return result;
   }
   float result = 0.0f;
   backend_.copy_out(&result, source, sizeof(result));

@@ -44,7 +44,7 @@ class Executor {
   void read(PlanId plan, ValueId value, std::vector<float>& out);
   /// The gradient of a graph input, when the plan was asked for it.
   void read_input_gradient(PlanId plan, ValueId value, std::vector<float>& out);
-  float read_scalar(PlanId plan, ValueId value);
+  double read_scalar(PlanId plan, ValueId value);
 
   /// Step, lr, momentum, ...: sent to the backend before the next call that reads them.
   StepScalars& scalars() { return scalars_; }

@@ -74,8 +74,9 @@ void add_inputs(PlanBuilder& builder) {
     TensorDesc desc = plain_desc(builder.plan.shapes[input.value], dtype);
     if (value.dtype == DType::u8) desc.layout = kNhwc;
     const TensorId tensor = builder.new_tensor(value.name, desc);
-    builder.plan.tensors[tensor].first = 0;  // filled in before the first step
-    builder.plan.tensors[tensor].last = 0;
+    // Filled in before the first step, and kept so that a plan can run again without an upload.
+    builder.plan.tensors[tensor].first = 0;
+    builder.plan.tensors[tensor].pinned = true;
     builder.set_value(input.value, tensor);
   }
 }

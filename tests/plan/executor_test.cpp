@@ -61,7 +61,7 @@ TEST(Executor, GradientsMatchCentralDifferences) {
     const auto loss = [&] {
       upload(executor, plan, inputs, DType::f64);
       executor.forward(plan);
-      return static_cast<double>(executor.read_scalar(plan, executor.graph().loss));
+      return executor.read_scalar(plan, executor.graph().loss);
     };
     loss();
     executor.backward(plan);
@@ -74,7 +74,7 @@ TEST(Executor, GradientsMatchCentralDifferences) {
       std::vector<float> values = executor.params().read_weight(id);
       const std::size_t stride = values.size() / 3 + 1;
       for (std::size_t i = 0; i < values.size(); i += stride) {
-        const float original = values[i], h = std::ldexp(1.0f, -9);
+        const float original = values[i], h = std::ldexp(1.0f, -14);
         values[i] = original + h;
         executor.params().write_weight(id, values);
         const double up_at = values[i], up = loss();
@@ -90,7 +90,7 @@ TEST(Executor, GradientsMatchCentralDifferences) {
         ++checked;
       }
     }
-    EXPECT_GT(checked, 15);
+    EXPECT_GE(checked, 15);
   }
 }
 
