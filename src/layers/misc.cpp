@@ -1,0 +1,72 @@
+#include <array>
+
+#include "layers/conv.h"
+#include "layers/layer_list.h"
+#include "ops/add.h"
+#include "ops/dropout.h"
+#include "ops/softmax.h"
+
+// add, dropout, softmax.
+
+namespace daybreak {
+namespace {
+
+struct AddOptions {
+  std::array<float, 2> scale = {1.0f, 1.0f};
+  Activation act;
+};
+
+struct DropoutOptions {
+  float p = 0.5f;
+};
+
+void lower_add(const AddOptions& options, LayerBuilder& b) {
+  Add op;
+  op.coeff[0] = options.scale[0];
+  op.coeff[1] = options.scale[1];
+  const ValueId sum = b.add(op, b.inputs());
+  add_act(b, sum, options.act, "act");
+}
+
+void lower_dropout(const DropoutOptions& options, LayerBuilder& b) {
+  Dropout op;
+  op.p = options.p;
+  op.salt = b.next_salt();
+  b.add(op, {b.input()});
+}
+
+void lower_softmax(const NoOptions&, LayerBuilder& b) {
+  b.add(Softmax{}, {b.input()});
+}
+
+}  // namespace
+
+LayerType add_layer() {
+  static const Schema<AddOptions> kSchema{
+      field("scale", &AddOptions::scale)
+          .one_or_both()
+          .in(-100, 100)
+          .doc("factor of both layers, or [first, second]"),
+      field("act", &AddOptions::act).doc("activation behind the sum")};
+  return make_layer_type("add", "sum of the two layers in `from`, which have equal shapes", kSchema,
+                         &lower_add)
+      .takes(2, 2);
+}
+
+LayerType dropout_layer() {
+  static const Schema<DropoutOptions> kSchema{
+      short_key("p"),
+      field("p", &DropoutOptions::p).at_least(0).below(1).doc("share of the numbers set to zero")};
+  return make_layer_type("dropout",
+                         "zeroes numbers at random in training and enlarges the rest; does nothing "
+                         "in evaluation",
+                         kSchema, &lower_dropout);
+}
+
+LayerType softmax_layer() {
+  return make_layer_type("softmax",
+                         "probabilities over the channels; for training use softmax_loss",
+                         no_options(), &lower_softmax);
+}
+
+}  // namespace daybreak
