@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "config/specs.h"
+#include "data/image.h"
+#include "data/transforms.h"
+
+namespace daybreak {
+
+/// True when the list decides the size itself (random_resized_crop, resize, center_crop): such
+/// lists see the original picture, all others a picture already fitted to the network's size.
+bool sets_size(const std::vector<TransformSpec>& specs);
+
+/// Buffers of one thread, reused from picture to picture.
+struct AugmentScratch {
+  std::array<std::vector<std::uint8_t>, 2> buffers;
+  AxisMap xs, ys, next;
+  std::vector<GatherRun> runs;
+};
+
+/// A list of transforms made ready for one output size. Immutable: threads share it, each with its
+/// own scratch. The draws depend on (seed, epoch, sample) only.
+class Augmenter {
+ public:
+  struct Options {
+    int width = 0, height = 0, channels = 3;
+    Fit fit = Fit::stretch;
+    std::uint64_t seed = 0;
+    std::vector<std::uint8_t> mean_colour;  ///< a byte per channel, for cutout; empty: 127
+  };
+
+  /// Throws ConfigError when a transform cannot work at this size, such as a reflection wider than
+  /// the picture.
+  Augmenter(std::vector<TransformSpec> specs, Options options);
+
+  /// Transforms a picture into out [height, width, channels]. Sequences of pad_crop and flip become
+  /// a single copy from the picture to `out`; nothing is allocated once the scratch has grown.
+  void apply(const PictureView& picture, std::int64_t epoch, std::int64_t sample,
+             AugmentScratch& scratch, std::uint8_t* out) const;
+
+  const Options& options() const { return options_; }
+
+ private:
+  std::vector<TransformSpec> specs_;
+  Options options_;
+  bool fit_first_ = true;
+};
+
+}  // namespace daybreak

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "config/specs.h"
+#include "data/image.h"
+
+namespace daybreak {
+
+/// Where a fitted picture comes from and goes to, in whole pixels: the part `crop` of the source is
+/// resized to `place` in the output; the rest of the output is filled. Boxes come back by the same
+/// numbers.
+struct FitGeometry {
+  int crop_x = 0, crop_y = 0, crop_w = 0, crop_h = 0;
+  int place_x = 0, place_y = 0, place_w = 0, place_h = 0;
+};
+
+/// Geometry for fitting a w x h picture to out_w x out_h. stretch: all of it, any aspect;
+/// letterbox: all of it, aspect kept, centred (integers as in Darknet); center_crop: the largest
+/// centred part of the output's aspect.
+FitGeometry fit_geometry(int w, int h, int out_w, int out_h, Fit fit);
+
+constexpr std::uint8_t kLetterboxFill = 127;
+
+/// Fits a picture into `out` [out_h, out_w, c]. The one function that training, test and prediction
+/// share. A picture of the right size is copied.
+void fit_picture(const PictureView& picture, int out_w, int out_h, Fit fit, std::uint8_t* out);
+Image fit_picture(const PictureView& picture, int out_w, int out_h, Fit fit);
+
+/// Resizes a part of a picture into `out`, rows `out_stride` bytes apart: averaging over areas when
+/// both sides shrink, else bilinear with half-pixel centres.
+void resize_part(const PictureView& picture, int x, int y, int w, int h, int out_w, int out_h,
+                 std::uint8_t* out, std::int64_t out_stride);
+
+}  // namespace daybreak
