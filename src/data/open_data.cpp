@@ -148,14 +148,20 @@ void split_train(const DataSpec& spec, DataParts& parts) {
   parts.val = all.subset(split.val);
 }
 
-void warn_empty_classes(const Dataset& data, const char* part) {
-  const std::vector<std::int64_t> sizes = data.class_sizes();
+void warn_empty_classes(const Dataset& train) {
+  constexpr std::size_t kShown = 8;
+  const std::vector<std::int64_t> sizes = train.class_sizes();
+  std::size_t empty = 0;
+  std::string names;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    if (sizes[i] == 0) {
-      spdlog::warn("data: the {} part has no picture of class {} \"{}\"", part, i,
-                   printable(data.classes()[i]));
+    if (sizes[i] != 0) continue;
+    if (empty++ < kShown) {
+      names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", printable(train.classes()[i]));
     }
   }
+  if (empty == 0) return;
+  spdlog::warn("data: {} of {} classes have no training picture: {}{}", empty, sizes.size(), names,
+               empty > kShown ? ", ..." : "");
 }
 
 }  // namespace
@@ -182,7 +188,7 @@ DataParts open_data(const DataSpec& spec, const InputSpec& input, const OpenOpti
     spdlog::warn("data: no test part, the validation part is used as such");
     parts.test = parts.val;
   }
-  if (!parts.train.empty()) warn_empty_classes(parts.train, "training");
+  if (!parts.train.empty()) warn_empty_classes(parts.train);
   if (!parts.bad_inputs.empty()) {
     spdlog::warn("data: {} pictures could not be used and were left out", parts.bad_inputs.size());
   }

@@ -6,6 +6,7 @@
 
 #include "data/codecs.h"
 #include "data/data_support.h"
+#include "support/shared_data.h"
 
 namespace daybreak {
 namespace {
@@ -85,6 +86,52 @@ TEST(Png, HugeHeaderIsRefusedBeforeAllocation) {
   EXPECT_THROW(decode_image(bytes, "none.png"), DataError);
   set(16, 0xffffffff);
   EXPECT_THROW(decode_image(bytes, "negative.png"), DataError);
+}
+
+// Written by hand: one grey 8 x 8 block, all quantiser steps 8, DC coefficient 80, first horizontal
+// AC coefficient 20 (bits 0 1010000, 10 10100, 0).
+const Bytes kTinyJpeg = [] {
+  Bytes bytes = {0xff, 0xd8, 0xff, 0xdb, 0, 67, 0};
+  bytes.insert(bytes.end(), 64, 8);
+  const Bytes rest = {0xff, 0xc0, 0, 11, 8,    0, 8, 0,    8,    1, 1,    0x11, 0,  // frame
+                      0xff, 0xc4, 0, 20, 0x00, 1, 0, 0,    0,    0, 0,    0,    0,    0,
+                      0,    0,    0, 0,  0,    0, 0, 7,  // DC codes
+                      0xff, 0xc4, 0, 21, 0x10, 1, 1, 0,    0,    0, 0,    0,    0,    0,
+                      0,    0,    0, 0,  0,    0, 0, 0x00, 0x05,  // AC
+                      0xff, 0xda, 0, 8,  1,    1, 0, 0,    63,   0, 0x50, 0xa8, 0xff, 0xd9};
+  bytes.insert(bytes.end(), rest.begin(), rest.end());
+  return bytes;
+}();
+
+TEST(Jpeg, DecodesHandWrittenFileByTheFormula) {
+  const Image image = decode_image(kTinyJpeg, "tiny.jpg");
+  ASSERT_EQ(image.w, 8);
+  ASSERT_EQ(image.h, 8);
+  ASSERT_EQ(image.c, 1);
+  // ITU-T T.81, A.3.3: f(x) = F(0,0) / 8 + F(1,0) / (4 sqrt 2) cos((2 x + 1) pi / 16), plus 128.
+  for (int x = 0; x < 8; ++x) {
+    const double wave = 20.0 * 8.0 / (4.0 * std::sqrt(2.0)) * std::cos((2 * x + 1) * M_PI / 16.0);
+    const double wanted = 80.0 * 8.0 / 8.0 + wave + 128.0;
+    for (int y = 0; y < 8; ++y)
+      EXPECT_NEAR(image.hwc[static_cast<std::size_t>(y) * 8 + x], wanted, 0.75);
+  }
+}
+
+TEST(Jpeg, NothingIsLeftFromThePictureBefore) {
+  const Image clean = decode_image(kTinyJpeg, "tiny.jpg");
+  Bytes no_tables = kTinyJpeg;  // without quantiser tables it must never decode
+  no_tables.erase(no_tables.begin() + 2, no_tables.begin() + 2 + 69);
+  EXPECT_THROW(decode_image(no_tables, "bare.jpg"), DataError);
+  EXPECT_EQ(decode_image(kTinyJpeg, "tiny.jpg").hwc, clean.hwc);
+}
+
+TEST(Jpeg, SharedPicturesHaveTheirSizes) {
+  const std::string folder = test::shared_data("images");
+  if (folder.empty()) GTEST_SKIP() << "no shared data";
+  EXPECT_EQ(load_image(folder + "/dog.jpg").w, 768);
+  EXPECT_EQ(load_image(folder + "/dog.jpg").h, 576);
+  EXPECT_EQ(load_image(folder + "/starry_night_google.jpg").w, 1280);
+  EXPECT_EQ(load_image(folder + "/starry_night_google.jpg", 1).h, 1014);
 }
 
 TEST(Jpeg, DecodesFlatColours) {
