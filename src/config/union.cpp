@@ -57,17 +57,4 @@ int read_tag(const Node& node, const std::vector<std::string>& names, const std:
   return static_cast<int>(index);
 }
 
-namespace detail {
-
-TypeInfo tagged_value_type(const SchemaBase& schema) {
-  TypeInfo map = TypeInfo::of(TypeInfo::Kind::map);
-  map.schema = &schema;
-  if (schema.short_key().empty()) return map;
-  for (const FieldInfo& info : schema.fields()) {
-    if (info.key == schema.short_key()) return TypeInfo::one_of({info.type, map});
-  }
-  return map;
-}
-
-}  // namespace detail
 }  // namespace daybreak

@@ -72,7 +72,11 @@ bool any_required(const Schema<S>& schema) {
   return false;
 }
 
-TypeInfo tagged_value_type(const SchemaBase& schema);
+inline TypeInfo map_type(const SchemaBase& schema) {
+  TypeInfo info = TypeInfo::of(TypeInfo::Kind::map);
+  info.schema = &schema;
+  return info;
+}
 
 }  // namespace detail
 
@@ -91,7 +95,7 @@ Choice<V> alternative(std::string name, const Schema<S>& schema, std::string doc
   };
   result.holds = [](const V& value) { return std::holds_alternative<S>(value); };
   result.write = [&schema](const V& value) { return schema.write(std::get<S>(value)); };
-  result.type = [&schema] { return detail::tagged_value_type(schema); };
+  result.type = [&schema] { return detail::map_type(schema); };
   return result;
 }
 
@@ -115,7 +119,7 @@ Choice<T> choice(std::string name, T start, std::string doc, const Schema<T>& sc
     result.holds = [start](const T& value) { return same_choice(value, start); };
   }
   result.write = [&schema](const T& value) { return schema.write(value); };
-  result.type = [&schema] { return detail::tagged_value_type(schema); };
+  result.type = [&schema] { return detail::map_type(schema); };
   return result;
 }
 

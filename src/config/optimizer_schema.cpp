@@ -1,0 +1,116 @@
+#include "config/spec_schemas.h"
+
+namespace daybreak {
+namespace {
+
+using O = OptimizerSpec;
+
+bool same_choice(const O& a, const O& b) {
+  return a.type == b.type;
+}
+
+O start(OptimizerType type, double eps = 1e-8) {
+  O spec;
+  spec.type = type;
+  spec.eps = eps;
+  spec.decay = type == OptimizerType::adamw ? WeightDecayForm::decoupled : WeightDecayForm::l2;
+  return spec;
+}
+
+auto weight_decay() {
+  return field("weight_decay", &O::weight_decay).in(0, 1000).doc("factor; 0: none");
+}
+auto decay() {
+  return field("decay", &O::decay).doc("how weight decay works");
+}
+auto decay_on() {
+  return field("decay_on", &O::decay_on).doc("what is decayed");
+}
+auto eps() {
+  return field("eps", &O::eps).above(0).at_most(1).doc("keeps denominators away from 0");
+}
+auto bias_lr() {
+  return field("bias_lr", &O::bias_lr)
+      .in(0, 1000)
+      .doc("factor on the learning rate of biases and norm shifts");
+}
+
+void check_nesterov(const O& spec, const Node& node, const Reader& reader) {
+  if (!spec.nesterov || spec.dampening == 0.0) return;
+  reader.at("nesterov").error(node.find("nesterov")->mark, "needs \"dampening\" 0");
+}
+
+const Schema<O>& sgd() {
+  static const Schema<O> kSchema{
+      weight_decay(),
+      decay(),
+      decay_on(),
+      field("nesterov", &O::nesterov).doc("look-ahead momentum"),
+      field("dampening", &O::dampening)
+          .at_least(0)
+          .below(1)
+          .doc("share of the gradient kept out of the momentum"),
+      named_bool("form", &O::lr_in_slot, "plain", "lr_in_slot")
+          .doc("lr_in_slot: as Caffe, a change of lr acts through the momentum"),
+      bias_lr(),
+      check<O>(check_nesterov)};
+  return kSchema;
+}
+
+const Schema<O>& adagrad() {
+  static const Schema<O> kSchema{weight_decay(), decay(), decay_on(), eps(), bias_lr()};
+  return kSchema;
+}
+
+const Schema<O>& rmsprop() {
+  static const Schema<O> kSchema{
+      weight_decay(),
+      decay(),
+      decay_on(),
+      field("alpha", &O::alpha).at_least(0).below(1).doc("memory of the squared gradient"),
+      field("centered", &O::centered).doc("divides by the deviation, not by the size"),
+      eps(),
+      bias_lr()};
+  return kSchema;
+}
+
+const Schema<O>& adadelta() {
+  static const Schema<O> kSchema{
+      weight_decay(), decay(),
+      decay_on(),     field("rho", &O::rho).at_least(0).below(1).doc("memory of the squares"),
+      eps(),          bias_lr()};
+  return kSchema;
+}
+
+const Schema<O>& adam() {
+  static const Schema<O> kSchema{weight_decay(),
+                                 decay(),
+                                 decay_on(),
+                                 field("beta2", &O::beta2)
+                                     .at_least(0)
+                                     .below(1)
+                                     .doc("memory of the squared gradient; beta1 is the momentum"),
+                                 eps(),
+                                 bias_lr()};
+  return kSchema;
+}
+
+}  // namespace
+
+const Union<OptimizerSpec>& config_union(Type<OptimizerSpec>) {
+  const auto entry = [](OptimizerType type, double eps_start, const Schema<O>& schema) {
+    const auto names = enum_names(type);
+    const auto& name = names[static_cast<std::size_t>(type)];
+    return choice<O>(std::string(name.name), start(type, eps_start), std::string(name.doc), schema,
+                     [type](const O& spec) { return same_choice(spec, start(type)); });
+  };
+  static const Union<O> kUnion{entry(OptimizerType::sgd, 1e-8, sgd()),
+                               entry(OptimizerType::adagrad, 1e-10, adagrad()),
+                               entry(OptimizerType::rmsprop, 1e-8, rmsprop()),
+                               entry(OptimizerType::adadelta, 1e-6, adadelta()),
+                               entry(OptimizerType::adam, 1e-8, adam()),
+                               entry(OptimizerType::adamw, 1e-8, adam())};
+  return kUnion;
+}
+
+}  // namespace daybreak
