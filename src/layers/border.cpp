@@ -6,9 +6,10 @@ namespace daybreak {
 
 Border to_border(const std::vector<int>& v) {
   if (v.size() == 1) return {v[0], v[0], v[0], v[0]};
-  if (v.size() == 2) return {v[0], v[1], v[0], v[1]};
-  DAYBREAK_ASSERT(v.size() == 4);
-  return {v[0], v[1], v[2], v[3]};
+  if (v.size() == 4) return {v[0], v[1], v[2], v[3]};
+  // Two; three are an error already, and any border will do for what is said after it.
+  DAYBREAK_ASSERT(v.size() >= 2);
+  return {v[0], v[1], v[0], v[1]};
 }
 
 void check_border(const std::vector<int>& values, const Node& node, const Reader& reader,

@@ -126,12 +126,24 @@ bool LayerBuilder::check_loss_place(const LayerNode& layer, const LayerType& typ
   return true;
 }
 
+// A name from the network's list, or from one of the lists around the reader's own.
+std::map<std::string, ValueId>::const_iterator LayerBuilder::find_named(
+    const std::string& name, const std::string& reader) const {
+  auto found = values_.find(name);
+  std::string scope = reader;
+  while (found == values_.end() && scope.find('.') != std::string::npos) {
+    scope.resize(scope.rfind('.'));
+    found = values_.find(scope + "." + name);
+  }
+  return found;
+}
+
 std::vector<ValueId> LayerBuilder::resolve(const LayerNode& layer, const LayerType& type,
                                            ValueId previous, bool* good) {
   std::vector<ValueId> inputs;
   if (layer.from.empty()) inputs.push_back(previous);
   for (const std::string& name : layer.from) {
-    const auto it = values_.find(name);
+    const auto it = find_named(name, layer.name);
     if (it != values_.end()) {
       inputs.push_back(it->second);
       continue;

@@ -14,9 +14,9 @@ struct LayerType;
 
 /// What the data set says that a network depends on.
 struct BuildOptions {
-  int classes = 0;             ///< of the data set; 0: unknown
-  std::string classes_source;  ///< for messages: `data set "cifar10" (data/cifar10.yaml)`
-  bool with_loss = true;       ///< false: leave the loss, labels and metrics out
+  int classes = 0;                  ///< of the data set; 0: unknown
+  std::string classes_source = {};  ///< for messages: `data set "cifar10" (data/cifar10.yaml)`
+  bool with_loss = true;            ///< false: leave the loss, labels and metrics out
 };
 
 /// A GraphBuilder that knows the network around the layer being lowered: defaults, the data's
@@ -49,6 +49,8 @@ class LayerBuilder : public GraphBuilder {
   ValueId lower_layer(const LayerNode& layer, ValueId previous);
   std::vector<ValueId> resolve(const LayerNode& layer, const LayerType& type, ValueId previous,
                                bool* good);
+  std::map<std::string, ValueId>::const_iterator find_named(const std::string& name,
+                                                            const std::string& reader) const;
   bool check_loss_place(const LayerNode& layer, const LayerType& type);
   ValueId run(const LayerNode& layer, const LayerType& type,
               const std::function<void(LayerBuilder&)>& lower, std::vector<ValueId> inputs);
