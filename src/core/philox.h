@@ -70,6 +70,14 @@ class Draws {
     }
     return block_.v[4 - left_--];
   }
+  /// The block that holds draw number `index`: draws index / 4 * 4 and the three after it.
+  DAYBREAK_HOST_DEVICE PhiloxBlock block_at(std::uint64_t index) const {
+    return philox(key0_, key1_, static_cast<std::uint32_t>(index / 4), a_, b0_, b1_);
+  }
+  /// The bits of draw number `index` of the stream, wherever the position is.
+  DAYBREAK_HOST_DEVICE std::uint32_t bits_at(std::uint64_t index) const {
+    return philox(key0_, key1_, static_cast<std::uint32_t>(index / 4), a_, b0_, b1_).v[index % 4];
+  }
   /// Uniform in [0, 1).
   DAYBREAK_HOST_DEVICE float uniform() { return uniform_from_bits(bits()); }
   /// Uniform in [low, high).

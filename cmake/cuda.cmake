@@ -1,0 +1,33 @@
+# Decides whether libdaybreak_cuda.so is built: sets DAYBREAK_HAVE_CUDA. The compiler, cuBLASLt and cuDNN 9
+# must all be there; with DAYBREAK_CUDA=ON what is missing is an error, with AUTO it is a status line.
+set(DAYBREAK_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING
+  "GPU architectures of the CUDA module; one value (90-real) builds fastest while developing")
+set(DAYBREAK_HAVE_CUDA OFF)
+if(NOT DAYBREAK_CUDA STREQUAL "OFF")
+  set(_cuda_missing "")
+  # Must be set before the language is enabled: unset, the toolkit would build for compute capability 7.5 alone.
+  set(CMAKE_CUDA_ARCHITECTURES ${DAYBREAK_CUDA_ARCHITECTURES})
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    enable_language(CUDA)
+    find_package(CUDAToolkit QUIET)
+    find_package(CUDNN 9 QUIET)
+    if(NOT TARGET CUDA::cublasLt)
+      set(_cuda_missing "cuBLASLt")
+    elseif(NOT CUDNN_FOUND)
+      set(_cuda_missing "cuDNN 9 (give its prefix with -DCUDNN_ROOT=...)")
+    endif()
+  else()
+    set(_cuda_missing "the CUDA compiler nvcc")
+  endif()
+  if(NOT _cuda_missing)
+    set(DAYBREAK_HAVE_CUDA ON)
+    message(STATUS "CUDA module: toolkit ${CUDAToolkit_VERSION}, cuDNN ${CUDNN_VERSION}, "
+      "architectures ${DAYBREAK_CUDA_ARCHITECTURES}")
+  elseif(DAYBREAK_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "DAYBREAK_CUDA=ON, but ${_cuda_missing} was not found")
+  else()
+    message(STATUS "CUDA module: not built, ${_cuda_missing} was not found")
+  endif()
+endif()

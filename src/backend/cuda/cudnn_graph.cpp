@@ -1,0 +1,311 @@
+#include "backend/cuda/cudnn_graph.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "backend/cuda/check.h"
+#include "core/error.h"
+
+namespace daybreak::cuda {
+namespace {
+
+// Names of the tensors within a graph.
+constexpr std::int64_t kX = 'x', kW = 'w', kY = 'y';
+
+// Tensors start at multiples of this in the plan's arena.
+constexpr std::int64_t kTensorAlignment = 16;
+
+// An engine may not ask for more scratch than this.
+constexpr std::int64_t kMaxWorkspace = std::int64_t{1} << 30;
+
+cudnnDataType_t data_type(DType type) {
+  switch (type) {
+    case DType::bf16:
+      return CUDNN_DATA_BFLOAT16;
+    case DType::f16:
+      return CUDNN_DATA_HALF;
+    default:
+      return CUDNN_DATA_FLOAT;
+  }
+}
+
+std::array<std::int64_t, 4> strides(const Shape& s, Layout layout) {
+  const std::int64_t c = s.c, h = s.h, w = s.w;
+  if (layout == kNhwc) return {h * w * c, 1, w * c, c};
+  return {c * h * w, h * w, w, 1};
+}
+
+Descriptor make_tensor(std::int64_t id, const Shape& shape, DType dtype, Layout layout) {
+  Descriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  const std::array<std::int64_t, 4> dims = {shape.n, shape.c, shape.h, shape.w};
+  tensor.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(dtype));
+  tensor.set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::span<const std::int64_t>(dims));
+  tensor.set(CUDNN_ATTR_TENSOR_STRIDES, std::span<const std::int64_t>(strides(shape, layout)));
+  tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
+  tensor.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, kTensorAlignment);
+  tensor.finalize();
+  return tensor;
+}
+
+Descriptor make_convolution(const ConvProblem& problem) {
+  Descriptor conv(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+  const std::array<std::int64_t, 2> pads = {problem.pad_h, problem.pad_w};
+  const std::array<std::int64_t, 2> steps = {problem.stride_h, problem.stride_w};
+  const std::array<std::int64_t, 2> dilations = {problem.dilation_h, problem.dilation_w};
+  conv.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{2});
+  conv.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT);
+  conv.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
+  conv.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, std::span<const std::int64_t>(pads));
+  conv.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, std::span<const std::int64_t>(pads));
+  conv.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, std::span<const std::int64_t>(steps));
+  conv.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, std::span<const std::int64_t>(dilations));
+  conv.finalize();
+  return conv;
+}
+
+// The attribute names of one direction.
+struct Attributes {
+  cudnnBackendDescriptorType_t type;
+  cudnnBackendAttributeName_t conv, x, w, y, alpha, beta;
+};
+
+Attributes attributes(ConvDirection direction) {
+  switch (direction) {
+    case ConvDirection::backward_data:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA};
+    case ConvDirection::backward_weights:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
+    case ConvDirection::forward:
+      break;
+  }
+  return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA};
+}
+
+std::shared_ptr<const ConvGraph> make_graph(const Context& context, const ConvProblem& problem) {
+  const auto type_of = [&](ConvDirection writer) {
+    return problem.direction == writer ? problem.written : problem.dtype;
+  };
+  const Attributes names = attributes(problem.direction);
+  auto made = std::make_shared<ConvGraph>();
+  made->x = make_tensor(kX, problem.x, type_of(ConvDirection::backward_data), problem.layout);
+  made->w = make_tensor(kW, problem.w, type_of(ConvDirection::backward_weights), problem.layout);
+  made->y = make_tensor(kY, problem.y, type_of(ConvDirection::forward), problem.layout);
+  made->convolution = make_convolution(problem);
+  made->operation = Descriptor(names.type);
+  made->operation.set(names.conv, made->convolution);
+  made->operation.set(names.x, made->x);
+  made->operation.set(names.w, made->w);
+  made->operation.set(names.y, made->y);
+  const float alpha = 1.0f, beta = 0.0f;
+  made->operation.set(names.alpha, CUDNN_TYPE_FLOAT, 1, &alpha);
+  made->operation.set(names.beta, CUDNN_TYPE_FLOAT, 1, &beta);
+  made->operation.finalize();
+
+  made->graph = Descriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  const cudnnHandle_t handle = context.cudnn();
+  made->graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
+  made->graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, made->operation);
+  made->graph.finalize();
+  return made;
+}
+
+// The engine configurations a heuristic proposes, in its order; empty when it fails.
+std::vector<Descriptor> propose(const Descriptor& graph, cudnnBackendHeurMode_t mode) {
+  Descriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
+  heuristic.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+  if (heuristic.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
+  std::int64_t count = 0;
+  check(cudnnBackendGetAttribute(heuristic.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr),
+        "cudnnBackendGetAttribute(ENGINEHEUR_RESULTS)");
+  std::vector<Descriptor> configs;
+  std::vector<cudnnBackendDescriptor_t> raw;
+  for (std::int64_t i = 0; i < count; ++i) {
+    configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    raw.push_back(configs.back().raw());
+  }
+  std::int64_t returned = 0;
+  if (count > 0) {
+    check(cudnnBackendGetAttribute(heuristic.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                   CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &returned, raw.data()),
+          "cudnnBackendGetAttribute(ENGINEHEUR_RESULTS)");
+  }
+  configs.resize(static_cast<std::size_t>(std::min(count, returned)));
+  return configs;
+}
+
+// Number and notes of the engine behind a configuration.
+struct EngineFacts {
+  std::int64_t index = -1;
+  std::vector<cudnnBackendNumericalNote_t> notes;
+
+  bool has(cudnnBackendNumericalNote_t note) const {
+    return std::find(notes.begin(), notes.end(), note) != notes.end();
+  }
+};
+
+std::optional<EngineFacts> engine_facts(const Descriptor& config) {
+  Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  std::int64_t count = 0;
+  cudnnBackendDescriptor_t raw = engine.raw();
+  if (cudnnBackendGetAttribute(config.raw(), CUDNN_ATTR_ENGINECFG_ENGINE,
+                               CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count,
+                               &raw) != CUDNN_STATUS_SUCCESS) {
+    return std::nullopt;
+  }
+  EngineFacts facts;
+  facts.notes.resize(CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
+  std::int64_t notes = 0;
+  if (cudnnBackendGetAttribute(engine.raw(), CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1,
+                               &count, &facts.index) != CUDNN_STATUS_SUCCESS ||
+      cudnnBackendGetAttribute(engine.raw(), CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                               CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &notes,
+                               facts.notes.data()) != CUDNN_STATUS_SUCCESS) {
+    return std::nullopt;
+  }
+  facts.notes.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(
+      notes, 0, static_cast<std::int64_t>(CUDNN_NUMERICAL_NOTE_TYPE_COUNT))));
+  return facts;
+}
+
+// Deterministic, and no less precise than the type says.
+bool acceptable(const EngineFacts& engine, const ConvProblem& problem, bool allow_tf32) {
+  if (engine.has(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return false;
+  if (engine.has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return false;
+  if (engine.has(CUDNN_NUMERICAL_NOTE_FFT)) return false;
+  if (engine.has(CUDNN_NUMERICAL_NOTE_WINOGRAD)) return false;
+  if (problem.dtype != DType::f32) return true;
+  return allow_tf32 || (!engine.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) &&
+                        !engine.has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
+}
+
+// The execution plan of a configuration; null when cuDNN refuses it or it wants too much scratch.
+ConvPlanPtr make_plan(const Context& context, std::shared_ptr<const ConvGraph> graph,
+                      Descriptor config, std::int64_t engine) {
+  Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  const cudnnHandle_t handle = context.cudnn();
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
+  if (plan.try_finalize() != CUDNN_STATUS_SUCCESS) return nullptr;
+  std::int64_t bytes = 0, count = 0;
+  check(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                 CUDNN_TYPE_INT64, 1, &count, &bytes),
+        "cudnnBackendGetAttribute(EXECUTION_PLAN_WORKSPACE_SIZE)");
+  if (bytes < 0 || bytes > kMaxWorkspace) return nullptr;
+  auto made = std::make_shared<ConvPlan>();
+  made->name = "cudnn:eng" + std::to_string(engine);
+  made->workspace_bytes = static_cast<std::size_t>(bytes);
+  made->graph = std::move(graph);
+  made->config = std::move(config);
+  made->plan = std::move(plan);
+  return made;
+}
+
+}  // namespace
+
+Descriptor::Descriptor(cudnnBackendDescriptorType_t type) {
+  check(cudnnBackendCreateDescriptor(type, &raw_), "cudnnBackendCreateDescriptor");
+}
+
+Descriptor::~Descriptor() {
+  if (raw_ != nullptr) cudnnBackendDestroyDescriptor(raw_);
+}
+
+void Descriptor::set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                     std::int64_t count, const void* values) {
+  const cudnnStatus_t status = cudnnBackendSetAttribute(raw_, name, type, count, values);
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  check(status, ("cudnnBackendSetAttribute(" + std::to_string(name) + ")").c_str());
+}
+
+void Descriptor::set(cudnnBackendAttributeName_t name, std::int64_t value) {
+  set(name, CUDNN_TYPE_INT64, 1, &value);
+}
+
+void Descriptor::set(cudnnBackendAttributeName_t name, std::span<const std::int64_t> values) {
+  set(name, CUDNN_TYPE_INT64, static_cast<std::int64_t>(values.size()), values.data());
+}
+
+void Descriptor::set(cudnnBackendAttributeName_t name, cudnnDataType_t value) {
+  set(name, CUDNN_TYPE_DATA_TYPE, 1, &value);
+}
+
+void Descriptor::set(cudnnBackendAttributeName_t name, const Descriptor& value) {
+  const cudnnBackendDescriptor_t raw = value.raw();
+  set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &raw);
+}
+
+void Descriptor::finalize() {
+  check(cudnnBackendFinalize(raw_), "cudnnBackendFinalize");
+}
+
+cudnnStatus_t Descriptor::try_finalize() {
+  return cudnnBackendFinalize(raw_);
+}
+
+void ConvRunner::run(const Context& context, void* x, void* w, void* y, void* workspace) {
+  void* wanted[4] = {x, w, y, workspace};
+  if (pack_.raw() == nullptr || !std::equal(wanted, wanted + 4, bound_)) {
+    Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+    const std::int64_t ids[3] = {kX, kW, kY};
+    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids);
+    pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, wanted);
+    pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+    pack.finalize();
+    pack_ = std::move(pack);
+    std::copy(wanted, wanted + 4, bound_);
+  }
+  check(cudnnBackendExecute(context.cudnn(), plan_->plan.raw(), pack_.raw()),
+        "cudnnBackendExecute");
+}
+
+std::vector<ConvPlanPtr> find_conv_plans(const Context& context, const ConvProblem& problem,
+                                         int most, std::string* reason) {
+  std::vector<ConvPlanPtr> plans;
+  std::vector<std::int64_t> seen;
+  try {
+    const std::shared_ptr<const ConvGraph> graph = make_graph(context, problem);
+    for (cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+      for (Descriptor& config : propose(graph->graph, mode)) {
+        if (static_cast<int>(plans.size()) >= most) return plans;
+        const std::optional<EngineFacts> engine = engine_facts(config);
+        if (!engine || !acceptable(*engine, problem, context.allow_tf32)) continue;
+        // One configuration per engine: its first is the best the heuristic knows.
+        if (std::find(seen.begin(), seen.end(), engine->index) != seen.end()) continue;
+        ConvPlanPtr plan = make_plan(context, graph, std::move(config), engine->index);
+        if (plan == nullptr) continue;
+        seen.push_back(engine->index);
+        plans.push_back(std::move(plan));
+      }
+    }
+  } catch (const DeviceError& error) {
+    // cuDNN refuses some problems while they are described; another kernel has to serve them.
+    if (reason != nullptr) *reason = error.what();
+    return plans;
+  }
+  if (plans.empty() && reason != nullptr) *reason = "no cuDNN engine fits";
+  return plans;
+}
+
+}  // namespace daybreak::cuda

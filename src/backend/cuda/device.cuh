@@ -1,0 +1,202 @@
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstdint>
+
+#include "backend/cuda/check.h"
+#include "core/philox.h"
+#include "core/shape.h"
+#include "ops/act_kind.h"
+
+// What device code of all kernels shares: types, packs, reductions of fixed order, launch shapes.
+namespace daybreak::cuda {
+
+template <class T>
+struct Tag {
+  using type = T;
+};
+
+/// Calls f(Tag<T>) with the device type of a floating dtype.
+template <class F>
+void dispatch_float(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::f32:
+      return f(Tag<float>{});
+    case DType::bf16:
+      return f(Tag<__nv_bfloat16>{});
+    case DType::f16:
+      return f(Tag<__half>{});
+    default:
+      return;  // refused when the kernel was offered
+  }
+}
+
+__device__ __forceinline__ float to_float(float v) {
+  return v;
+}
+__device__ __forceinline__ float to_float(__nv_bfloat16 v) {
+  return __bfloat162float(v);
+}
+__device__ __forceinline__ float to_float(__half v) {
+  return __half2float(v);
+}
+__device__ __forceinline__ float to_float(std::uint8_t v) {
+  return static_cast<float>(v);
+}
+__device__ __forceinline__ float to_float(std::int32_t v) {
+  return static_cast<float>(v);
+}
+
+template <class T>
+__device__ __forceinline__ T from_float(float v);
+template <>
+__device__ __forceinline__ float from_float<float>(float v) {
+  return v;
+}
+template <>
+__device__ __forceinline__ __nv_bfloat16 from_float<__nv_bfloat16>(float v) {
+  return __float2bfloat16_rn(v);
+}
+template <>
+__device__ __forceinline__ __half from_float<__half>(float v) {
+  return __float2half_rn(v);
+}
+
+/// V neighbouring elements, read and written in one access (at most 16 bytes).
+template <class T, int V>
+struct alignas(sizeof(T) * V) Pack {
+  T v[V];
+};
+
+template <class T, int V>
+__device__ __forceinline__ Pack<T, V> load_pack(const T* from) {
+  return *reinterpret_cast<const Pack<T, V>*>(from);
+}
+template <class T, int V>
+__device__ __forceinline__ void store_pack(T* to, const Pack<T, V>& pack) {
+  *reinterpret_cast<Pack<T, V>*>(to) = pack;
+}
+
+/// Elements of one 16-byte access.
+template <class T>
+constexpr int kFullPack = 16 / static_cast<int>(sizeof(T));
+
+/// Calls f(std::integral_constant) with the pack width that `channels` allows: 16 bytes or 1.
+template <class T, class F>
+void dispatch_pack(std::int64_t channels, F&& f) {
+  if (channels % kFullPack<T> == 0) {
+    f(std::integral_constant<int, kFullPack<T>>{});
+  } else {
+    f(std::integral_constant<int, 1>{});
+  }
+}
+
+__host__ __device__ __forceinline__ float activate(Activation act, float z) {
+  switch (act.kind) {
+    case ActKind::none:
+      return z;
+    case ActKind::relu:
+      return z > 0.0f ? z : (z == z ? 0.0f : z);
+    case ActKind::leaky:
+      return z > 0.0f ? z : z * act.slope;
+    case ActKind::sigmoid:
+      return 1.0f / (1.0f + expf(-z));
+    case ActKind::tanh:
+      return tanhf(z);
+  }
+  return z;
+}
+
+/// Derivative of an activation, from its output y.
+__host__ __device__ __forceinline__ float activation_slope(Activation act, float y) {
+  switch (act.kind) {
+    case ActKind::none:
+      return 1.0f;
+    case ActKind::relu:
+      return y > 0.0f ? 1.0f : 0.0f;
+    case ActKind::leaky:
+      return y > 0.0f ? 1.0f : act.slope;
+    case ActKind::sigmoid:
+      return y * (1.0f - y);
+    case ActKind::tanh:
+      return 1.0f - y * y;
+  }
+  return 1.0f;
+}
+
+constexpr int kWarp = 32;
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+/// Sum over the warp, the same on every lane; the order is a fixed tree.
+__device__ __forceinline__ float warp_sum(float v) {
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(kAllLanes, v, offset);
+  return v;
+}
+__device__ __forceinline__ float warp_max(float v) {
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) {
+    v = fmaxf(v, __shfl_xor_sync(kAllLanes, v, offset));
+  }
+  return v;
+}
+__device__ __forceinline__ int warp_sum(int v) {
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(kAllLanes, v, offset);
+  return v;
+}
+
+/// Sum over a one-dimensional block of at most 1024 threads, valid on thread 0; fixed order.
+/// All threads must call it; `shared` holds 32 values of the type.
+template <class T>
+__device__ __forceinline__ T block_sum(T v, T* shared) {
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(kAllLanes, v, offset);
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  __syncthreads();  // an earlier sum's values have been read
+  if (lane == 0) shared[warp] = v;
+  __syncthreads();
+  const int warps = (blockDim.x + kWarp - 1) / kWarp;
+  if (warp == 0) {
+    v = lane < warps ? shared[lane] : T(0);
+    for (int offset = kWarp / 2; offset > 0; offset /= 2) {
+      v += __shfl_xor_sync(kAllLanes, v, offset);
+    }
+  }
+  return v;
+}
+
+constexpr int kThreads = 256;
+
+/// Blocks of a grid-stride loop over `count` items.
+inline int loop_blocks(std::int64_t count, int per_block = kThreads) {
+  const std::int64_t blocks = (count + per_block - 1) / per_block;
+  constexpr std::int64_t kMost = 132 * 16;  // enough to fill a large GPU; the loop does the rest
+  return static_cast<int>(blocks < 1 ? 1 : (blocks < kMost ? blocks : kMost));
+}
+
+__device__ __forceinline__ std::int64_t loop_begin() {
+  return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+__device__ __forceinline__ std::int64_t loop_stride() {
+  return static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+}
+
+/// Launch shape for kernels with one thread per (row, channel pack): x runs over channels.
+struct RowLaunch {
+  dim3 grid, block;
+};
+inline RowLaunch row_launch(std::int64_t rows, int columns) {
+  int width = 1;
+  while (width < columns && width < 128) width *= 2;
+  const int height = kThreads / width;
+  return {dim3(static_cast<unsigned>((rows + height - 1) / height),
+               static_cast<unsigned>((columns + width - 1) / width)),
+          dim3(static_cast<unsigned>(width), static_cast<unsigned>(height))};
+}
+__device__ __forceinline__ int launch_row() {
+  return blockIdx.x * blockDim.y + threadIdx.y;
+}
+__device__ __forceinline__ int launch_column() {
+  return blockIdx.y * blockDim.x + threadIdx.x;
+}
+
+}  // namespace daybreak::cuda
