@@ -29,6 +29,10 @@ std::string Act::describe() const {
 
 Shape Act::infer(std::span<const Shape> inputs) const {
   check_inputs(*this, inputs);
+  // The gradient reads the side of the kink off the output's sign.
+  if (act.kind == ActKind::leaky && !(act.slope >= 0.0f)) {
+    throw ShapeError(fmt::format("slope is {:g}, must be at least 0", act.slope));
+  }
   return inputs[0];
 }
 
