@@ -66,6 +66,9 @@ void write_html_report(const std::string& path, const ReportData& data);
 /// of results.png.
 std::vector<Plot> report_plots(const ReportData& data);
 
+/// The mistakes as one picture with captions: mistakes.png. Empty (w = 0) without mistakes.
+Image mistakes_picture(const ReportData& data);
+
 /// "data:image/png;base64,...".
 std::string png_data_uri(const Image& image);
 

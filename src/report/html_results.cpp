@@ -166,3 +166,22 @@ std::string html_samples(const ReportData& data) {
 }
 
 }  // namespace daybreak::detail
+
+namespace daybreak {
+
+Image mistakes_picture(const ReportData& data) {
+  constexpr int kColumns = 6;
+  std::vector<Image> pictures;
+  std::vector<std::string> captions;
+  for (const MistakePicture& mistake : data.mistakes) {
+    if (mistake.picture.w <= 0 || mistake.picture.h <= 0) continue;
+    pictures.push_back(mistake.picture);
+    captions.push_back(fmt::format("is {}\nsaid {}\n{} sure",
+                                   class_name(data.class_names, mistake.sample.label),
+                                   class_name(data.class_names, mistake.sample.predicted),
+                                   percent_text(mistake.sample.probability, 0)));
+  }
+  return picture_grid(pictures, captions, kColumns, /*scale=*/0);
+}
+
+}  // namespace daybreak

@@ -182,6 +182,17 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+// Whole factors up to about a finger's width, so that pixels stay squares; large pictures shrink.
+double easy_scale(const std::vector<Image>& pictures) {
+  constexpr double kSmall = 112.0;
+  constexpr double kLarge = 224.0;
+  double side = 1.0;
+  for (const Image& picture : pictures) {
+    side = std::max({side, static_cast<double>(picture.w), static_cast<double>(picture.h)});
+  }
+  return side > kLarge ? kLarge / side : std::max(1.0, std::floor(kSmall / side));
+}
+
 }  // namespace
 
 Image plot_picture(const std::vector<Plot>& plots, int columns) {
@@ -240,7 +251,7 @@ Image picture_grid(const std::vector<Image>& pictures, const std::vector<std::st
   if (pictures.empty()) return {};
   const std::size_t across =
       std::clamp<std::size_t>(static_cast<std::size_t>(std::max(columns, 1)), 1, pictures.size());
-  const double enlarge = std::max(scale, 1);
+  const double enlarge = scale > 0 ? scale : easy_scale(pictures);
   double cell_w = 56.0;  // room for a short caption
   double cell_h = 1.0;
   std::size_t caption_lines = 0;

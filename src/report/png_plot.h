@@ -18,8 +18,9 @@ Image plot_picture(const std::vector<Plot>& plots, int columns);
 Image confusion_picture(const ClassificationResult& result,
                         const std::vector<std::string>& class_names);
 
-/// Pictures side by side in `columns`, each with a text below, `scale` times enlarged. Pictures may
-/// differ in size; missing captions are empty. Lines of a caption are split by '\n'.
+/// Pictures side by side in `columns`, each with a text below, `scale` times enlarged; with scale 0
+/// small ones are enlarged and large ones reduced to be looked at with ease. Pictures may differ in
+/// size; missing captions are empty. Lines of a caption are split by '\n'.
 Image picture_grid(const std::vector<Image>& pictures, const std::vector<std::string>& captions,
                    int columns, int scale);
 

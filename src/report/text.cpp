@@ -171,7 +171,7 @@ std::string percent_text(double share, int decimals) {
 }
 
 std::string image_rate_text(double images_per_second) {
-  if (!std::isfinite(images_per_second) || images_per_second < 0.0) return "- img/s";
+  if (!(images_per_second >= 0.0 && images_per_second < 1e15)) return "- img/s";
   if (images_per_second < 99.95) return fmt::format("{:.1f} img/s", images_per_second);
   return with_separators(std::llround(images_per_second)) + " img/s";
 }

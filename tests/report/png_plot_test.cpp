@@ -109,7 +109,16 @@ TEST(PictureGrid, EnlargesWithoutBlur) {
   EXPECT_EQ(pixel(grid, 80 + 5, 12), 0xFFFFFFu);
   EXPECT_EQ(pixel(grid, 10, 110), 0xC80000u);
   EXPECT_EQ(picture_grid({}, {}, 4, 2).w, 0);
-  EXPECT_GT(picture_grid({red}, {}, 0, 0).w, 0);
+  EXPECT_EQ(picture_grid({red}, {}, 0, 0).w, 112 + 20);  // 56 times enlarged
+  EXPECT_EQ(picture_grid({demo_picture(1, 448, 3)}, {}, 1, 0).h, 224 + 20);
+}
+
+TEST(MistakesPicture, ShowsAllWithCaptions) {
+  const ReportData data = demo_report();
+  const Image image = mistakes_picture(data);
+  EXPECT_EQ(image.w, 6 * (112 + 10) + 10);
+  EXPECT_EQ(image.h, 4 * (112 + 10 + 45) + 10);
+  EXPECT_EQ(mistakes_picture(ReportData{}).w, 0);
 }
 
 TEST(CanvasTest, CutsTextThatIsTooWide) {
