@@ -1,0 +1,114 @@
+#include "backend/cpu/conv_offers.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace daybreak {
+namespace {
+
+// Measured on Zen 4 with oneDNN 2.6.3: F(4x4, 3x3) wins on maps of 4x4 and more with enough
+// channels; backward-weights also on 2x2, where the direct kernel is very slow.
+bool winograd_pays(const ConvProblem& p, Pass pass) {
+  if (p.transposed || p.w.h != 3 || p.w.w != 3 || p.stride[0] != 1 || p.stride[1] != 1)
+    return false;
+  if (p.x.c < 32 || p.y.c < 32) return false;
+  const int side = std::min(p.y.h, p.y.w);
+  if (side < (pass == Pass::backward_weights ? 2 : 4)) return false;
+  // The transform of the weights is paid once per call.
+  return std::int64_t{p.y.n} * p.y.spatial() >= 256;
+}
+
+bool known(Layout layout) {
+  return layout.id <= kBlocked.id;
+}
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+// A static guess, smaller is better: slow implementations last, then the algorithm, then reorders.
+int rank(const OneDnnAnswer& a, ConvAlgorithm algorithm, bool pays, const TensorDesc& x,
+         const TensorDesc& y, Pass pass) {
+  int score = 0;
+  if (contains(a.implementation, "ref")) score += 1000;
+  if (contains(a.implementation, "gemm")) score += 100;
+  if (!known(a.x) || !known(a.y)) score += 40;
+  if (algorithm == ConvAlgorithm::winograd) score += pays ? -10 : 60;
+  if (a.y != kBlocked) score += 8;  // the rest of the net works in blocks
+  if (pass != Pass::backward_data && a.x != x.layout) score += 1;
+  if (pass != Pass::forward && a.y != y.layout) score += 2;
+  return score;
+}
+
+std::vector<ConvWish> wishes(const KernelQuery& query) {
+  const std::vector<ConvAlgorithm> algorithms = {ConvAlgorithm::direct, ConvAlgorithm::winograd};
+  std::vector<ConvWish> result;
+  const Layout x = query.inputs[0].layout, y = query.output.layout;
+  for (ConvAlgorithm algorithm : algorithms) {
+    if (query.pass != Pass::forward && known(x) && known(y)) result.push_back({algorithm, x, y});
+    if (known(x) && x != kNchw) result.push_back({algorithm, x, {}});
+    result.push_back({algorithm, {}, {}});
+  }
+  result.push_back({ConvAlgorithm::direct, kNchw, kBlocked});
+  result.push_back({ConvAlgorithm::direct, kBlocked, kBlocked});
+  result.push_back({ConvAlgorithm::direct, kNhwc, kNhwc});
+  return result;
+}
+
+struct Candidate {
+  OneDnnAnswer answer;
+  int rank;
+};
+
+bool same(const OneDnnAnswer& a, const OneDnnAnswer& b) {
+  return a.implementation == b.implementation && a.x == b.x && a.y == b.y && a.w == b.w;
+}
+
+std::vector<Candidate> candidates(const CpuContext& context, const KernelQuery& query,
+                                  const ConvProblem& problem) {
+  std::vector<Candidate> result;
+  const bool pays = winograd_pays(problem, query.pass);
+  for (const ConvWish& wish : wishes(query)) {
+    auto answer = context.onednn->convolution(problem, query.pass, query.mode, wish);
+    if (!answer) continue;
+    const auto known_answer = [&](const Candidate& c) { return same(c.answer, *answer); };
+    if (std::any_of(result.begin(), result.end(), known_answer)) continue;
+    const int score =
+        rank(*answer, wish.algorithm, pays, query.inputs[0], query.output, query.pass);
+    result.push_back({std::move(*answer), score});
+  }
+  // The slow fallbacks are kept only where there is nothing better.
+  const auto better = [](const Candidate& c) { return c.rank < 100; };
+  if (std::any_of(result.begin(), result.end(), better)) {
+    std::erase_if(result, [&](const Candidate& c) { return !better(c); });
+  }
+  std::stable_sort(result.begin(), result.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
+  return result;
+}
+
+}  // namespace
+
+CpuOffers convolution_offers(const CpuContext& context, const KernelQuery& query,
+                             const ConvProblem& problem) {
+  CpuOffers offers;
+  for (Candidate& candidate : candidates(context, query, problem)) {
+    OneDnnAnswer& answer = candidate.answer;
+    KernelOffer offer;
+    offer.name = "onednn:" + answer.implementation;
+    offer.inputs = {context.with_layout(query.inputs[0], answer.x)};
+    offer.output = context.with_layout(query.output, answer.y);
+    offer.params = {context.with_layout(query.params[0], answer.w)};
+    if (problem.bias) {
+      offer.params.push_back(plain_desc(query.params[1].shape, query.params[1].dtype));
+    }
+    offer.reads.inputs = query.pass == Pass::backward_weights;
+    offer.workspace_bytes = answer.workspace_bytes;
+    offer.make = std::move(answer.make);
+    offers.push_back(std::move(offer));
+  }
+  return offers;
+}
+
+}  // namespace daybreak

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "backend/backend.h"
+#include "backend/cpu/layouts.h"
+
+namespace daybreak {
+
+/// A convolution, or a transposed one (then `w` is [IC, OC / groups, KH, KW]), without pointers.
+struct ConvProblem {
+  bool transposed = false;
+  Shape x, y, w;
+  DType dtype = DType::f32;
+  int groups = 1;
+  int stride[2] = {1, 1}, dilation[2] = {1, 1};  ///< h, w; dilation 1 is dense
+  int pad_before[2] = {0, 0}, pad_after[2] = {0, 0};
+  bool bias = false;
+};
+
+enum class ConvAlgorithm : std::uint8_t { direct, winograd };
+
+/// One way to ask oneDNN for a convolution; without a layout the library chooses.
+struct ConvWish {
+  ConvAlgorithm algorithm = ConvAlgorithm::direct;
+  std::optional<Layout> x, y;
+};
+
+/// What oneDNN answered: an implementation and the layouts it needs.
+struct OneDnnAnswer {
+  std::string implementation;  ///< "jit:avx512_core"
+  Layout x, y, w;
+  std::size_t workspace_bytes = 0;
+  std::function<KernelPtr()> make;
+};
+
+/// y[samples, out] = x[samples, in] w[out, in]^T + b, all plain.
+struct LinearProblem {
+  std::int64_t samples = 0, in = 0, out = 0;
+  DType dtype = DType::f32;
+  bool bias = false;
+};
+
+/// oneDNN's engine and stream, and the only place where its primitives are created. Descriptors are
+/// made by the calls below, primitives (which compile code) by the answers' `make`. Scratchpads
+/// come from Bindings::workspace.
+class OneDnn {
+ public:
+  explicit OneDnn(LayoutRegistry* layouts);
+
+  /// Nothing when the library has no such implementation. `pass` is one of forward,
+  /// backward_data, backward_weights; `mode` eval may choose weights prepared for inference.
+  std::optional<OneDnnAnswer> convolution(const ConvProblem& problem, Pass pass, Mode mode,
+                                          const ConvWish& wish);
+  std::optional<OneDnnAnswer> linear(const LinearProblem& problem, Pass pass, Mode mode);
+  /// A kernel from x[0] to y; null when oneDNN cannot convert between the two.
+  KernelPtr reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+
+  const dnnl::engine& engine() const { return engine_; }
+  const dnnl::stream& stream() const { return stream_; }
+
+ private:
+  LayoutRegistry* layouts_;
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+};
+
+/// Instruction set oneDNN uses: "avx512_core".
+std::string onednn_isa();
+/// Floats a vector register holds for oneDNN's blocked layouts: 16 with AVX-512, else 8.
+int onednn_channel_block();
+std::string onednn_version();
+
+}  // namespace daybreak

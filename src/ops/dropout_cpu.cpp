@@ -1,0 +1,88 @@
+#include "ops/dropout.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/act_rows.h"
+#include "backend/cpu/kernel.h"
+#include "backend/cpu/planes.h"
+#include "core/parallel.h"
+#include "core/philox.h"
+
+// Walks the elements in logical order, which is the order of the draws; the mask is drawn again in
+// the backward pass. Chunks of samples' elements are shared over the team.
+
+namespace daybreak {
+namespace {
+
+struct Job {
+  Planes p;
+  float drop = 0.5f;
+  float keep_scale = 2.0f;
+  std::uint32_t salt = 0;
+  std::int64_t per_sample = 0;  // logical elements
+  std::int64_t chunk = 0;       // elements of a task, a multiple of 4
+};
+
+// Elements [begin, end) of sample n; begin is a multiple of 4: one block gives four draws.
+void drop_chunk(const Job& job, const StepScalars& scalars, const float* src, float* dst,
+                std::int64_t n, std::int64_t begin, std::int64_t end) {
+  const Draws draws(scalars.seed, Purpose::dropout, scalars.step,
+                    (std::uint64_t{job.salt} << 32) + static_cast<std::uint32_t>(n));
+  const Planes& p = job.p;
+  const std::int64_t base = n * p.sample_stride;
+  std::int64_t c = begin / p.pixels, q = begin % p.pixels;
+  for (std::int64_t i = begin; i < end; i += 4) {
+    const PhiloxBlock block = draws.block_at(static_cast<std::uint64_t>(i));
+    for (std::int64_t j = 0; j < std::min<std::int64_t>(4, end - i); ++j) {
+      const std::int64_t at =
+          base + c / p.lanes * p.plane_stride + q * p.pixel_stride + c % p.lanes;
+      dst[at] = uniform_from_bits(block.v[j]) < job.drop ? 0.0f : src[at] * job.keep_scale;
+      if (++q == p.pixels) {
+        q = 0;
+        ++c;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+CpuOffers dropout_cpu_offers(const CpuContext& context, const KernelQuery& query) {
+  const Dropout& op = static_cast<const Dropout&>(*query.op);
+  const Layout layout = own_layout(query);
+  const TensorDesc desc = context.with_layout(query.output, layout);
+  const bool train = query.mode == Mode::train, is_forward = query.pass == Pass::forward;
+  Job job;
+  job.p = make_planes(desc.shape, layout, context.block);
+  job.drop = op.p;
+  job.keep_scale = static_cast<float>(1.0 / (1.0 - double{op.p}));
+  job.salt = op.salt;
+  job.per_sample = desc.shape.per_sample();
+  job.chunk = std::min<std::int64_t>((job.per_sample + 3) / 4 * 4, kGrain);
+  const std::size_t bytes = desc.bytes;
+  const std::int64_t samples = desc.shape.n;
+  KernelOffer offer = own_offer(context, query, "dropout", layout, [=](const Bindings& b) {
+    const float* src = is_forward ? as(b.x[0]) : as(b.dy);
+    float* dst = is_forward ? as(b.y) : entry(b.dx, 0);
+    if (!dst) return;
+    if (!train) {
+      if (dst != src) std::memcpy(dst, src, bytes);
+      return;
+    }
+    const std::int64_t per_sample = (job.per_sample + job.chunk - 1) / job.chunk;
+    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / 8 / job.chunk);
+    parallel_for(samples * per_sample, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t task = begin; task < end; ++task) {
+        const std::int64_t first = task % per_sample * job.chunk;
+        drop_chunk(job, *b.scalars, src, dst, task / per_sample, first,
+                   std::min(job.per_sample, first + job.chunk));
+      }
+    });
+    zero_padding(job.p, dst);
+  });
+  offer.in_place = true;
+  return {offer};
+}
+
+}  // namespace daybreak
