@@ -109,7 +109,7 @@ class Walk {
   void operator()(const Flip& spec) {
     if (!draw_flip(spec, options_.seed, epoch_, sample_, draws_)) return;
     start_maps();
-    AxisMap& map = spec.vertical ? scratch_.ys : scratch_.xs;
+    BorderMap& map = spec.vertical ? scratch_.ys : scratch_.xs;
     std::reverse(map.begin(), map.end());
   }
 

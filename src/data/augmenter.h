@@ -17,7 +17,7 @@ bool sets_size(const std::vector<TransformSpec>& specs);
 /// Buffers of one thread, reused from picture to picture.
 struct AugmentScratch {
   std::array<std::vector<std::uint8_t>, 2> buffers;
-  AxisMap xs, ys, next;
+  BorderMap xs, ys, next;
   std::vector<GatherRun> runs;
 };
 

@@ -86,10 +86,12 @@ Chosen choose_source(const DataSpec& spec) {
 
 void check_request(const DataSpec& spec, const InputSpec& input, const Chosen& chosen) {
   const bool synthetic = chosen.source->format == DataFormat::synthetic;
-  if (!synthetic && input.channels != 1 && input.channels != 3) {
-    throw ConfigError(
-        input.mark,
-        fmt::format("pictures have 1 or 3 channels, the input asks for {}", input.channels));
+  const bool possible = synthetic ? input.channels >= 1 && input.channels <= 4
+                                  : input.channels == 1 || input.channels == 3;
+  if (!possible) {
+    throw ConfigError(input.mark, fmt::format("{} pictures have {} channels, the input asks for {}",
+                                              synthetic ? "synthetic" : "decoded",
+                                              synthetic ? "1 to 4" : "1 or 3", input.channels));
   }
   const SplitSpec& split = spec.split;
   if (split.fraction < 0 || split.fraction >= 1) {

@@ -1,11 +1,13 @@
 #include "data/stats.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <exception>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "data/fit.h"
 
 namespace daybreak {
 namespace {
@@ -48,18 +50,24 @@ struct Sums {
 
 }  // namespace
 
-ChannelStats measure(const Dataset& data, double scale, std::int64_t most_decoded) {
-  DAYBREAK_ASSERT(!data.empty() && data.channels() <= kMostChannels && most_decoded > 0);
+ChannelStats measure(const Dataset& data, const InputSpec& input, std::int64_t most) {
+  DAYBREAK_ASSERT(!data.empty() && data.channels() <= kMostChannels && most > 0);
   const std::int64_t size = data.size();
-  const std::int64_t count = data.in_memory() ? size : std::min(size, most_decoded);
+  const std::int64_t count = std::min(size, most);
   std::vector<Sums> parts(static_cast<std::size_t>((count + kGrain - 1) / kGrain));
   std::vector<std::exception_ptr> errors(parts.size());
   parallel_for(count, kGrain, [&](std::int64_t begin, std::int64_t end) {
     const auto part = static_cast<std::size_t>(begin / kGrain);
     ReadScratch scratch;
     try {
-      for (std::int64_t i = begin; i < end; ++i)
-        parts[part].add(data.picture(i * size / count, scratch));
+      for (std::int64_t i = begin; i < end; ++i) {
+        const PictureView view = data.picture(i * size / count, scratch);
+        if (view.w == input.width && view.h == input.height) {
+          parts[part].add(view);
+        } else {
+          parts[part].add(fit_picture(view, input.width, input.height, input.fit).view());
+        }
+      }
     } catch (...) {
       errors[part] = std::current_exception();
     }
@@ -75,10 +83,31 @@ ChannelStats measure(const Dataset& data, double scale, std::int64_t most_decode
     // n^2 var = n * squares - sum^2, exact in 128 bits: no cancellation.
     const Wide spread = Wide{all.pixels} * all.squares[c] - Wide{all.sum[c]} * all.sum[c];
     const double deviation = std::sqrt(static_cast<double>(spread)) / n;
-    stats.mean.push_back(scale * static_cast<double>(all.sum[c]) / n);
-    stats.std.push_back(scale * (deviation > 0 ? deviation : 1.0));
+    stats.mean.push_back(input.scale * static_cast<double>(all.sum[c]) / n);
+    stats.std.push_back(input.scale * (deviation > 0 ? deviation : 1.0));
   }
   return stats;
+}
+
+void complete_statistics(InputSpec& input, const Dataset& train) {
+  if (!input.mean.empty() && !input.std.empty()) return;
+  ChannelStats stats = measure(train, input);
+  if (input.order == ChannelOrder::bgr) {
+    std::reverse(stats.mean.begin(), stats.mean.end());
+    std::reverse(stats.std.begin(), stats.std.end());
+  }
+  if (input.mean.empty()) input.mean = std::move(stats.mean);
+  if (input.std.empty()) input.std = std::move(stats.std);
+}
+
+std::vector<std::uint8_t> mean_colour(const InputSpec& input) {
+  std::vector<std::uint8_t> bytes;
+  for (const double mean : input.mean) {
+    const double value = input.scale > 0 ? mean / input.scale : 127.0;
+    bytes.push_back(static_cast<std::uint8_t>(std::lround(std::clamp(value, 0.0, 255.0))));
+  }
+  if (input.order == ChannelOrder::bgr) std::reverse(bytes.begin(), bytes.end());
+  return bytes;
 }
 
 }  // namespace daybreak

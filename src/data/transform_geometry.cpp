@@ -44,7 +44,7 @@ CropStart draw_pad_crop(const PadCrop& spec, int w, int h, int out_w, int out_h,
   return {x - spec.pad, y - spec.pad};
 }
 
-void crop_axis(const AxisMap& map, int start, int out, BorderMode mode, AxisMap& result) {
+void crop_axis(const BorderMap& map, int start, int out, BorderMode mode, BorderMap& result) {
   const auto n = static_cast<std::int32_t>(map.size());
   result.resize(static_cast<std::size_t>(out));
   for (int i = 0; i < out; ++i) {
@@ -67,7 +67,7 @@ bool draw_flip(const Flip& spec, std::uint64_t seed, std::int64_t epoch, std::in
 
 namespace {
 
-void find_runs(const AxisMap& xs, std::vector<GatherRun>& runs) {
+void find_runs(const BorderMap& xs, std::vector<GatherRun>& runs) {
   runs.clear();
   const auto n = static_cast<std::int32_t>(xs.size());
   for (std::int32_t x = 0; x < n;) {
@@ -121,7 +121,7 @@ void gather_row_any(const std::uint8_t* from, std::span<const GatherRun> runs, i
 
 }  // namespace
 
-void gather(const PictureView& picture, const AxisMap& xs, const AxisMap& ys,
+void gather(const PictureView& picture, const BorderMap& xs, const BorderMap& ys,
             std::vector<GatherRun>& runs, std::uint8_t* out) {
   find_runs(xs, runs);
   const std::int64_t in_stride = static_cast<std::int64_t>(picture.w) * picture.c;

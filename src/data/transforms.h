@@ -18,7 +18,7 @@ namespace daybreak {
 // ----------
 
 /// Source column (or row) of every output column (row); kOutside where the picture is padded black.
-using AxisMap = std::vector<std::int32_t>;
+using BorderMap = std::vector<std::int32_t>;
 constexpr std::int32_t kOutside = -1;
 
 /// Position i of a row of n pixels continued beyond its ends; kOutside for BorderMode::zero. Row
@@ -32,7 +32,7 @@ struct CropStart {
 /// Wants w + 2 * pad >= out_w and the same for the heights.
 CropStart draw_pad_crop(const PadCrop& spec, int w, int h, int out_w, int out_h, Draws& draws);
 /// Crops `out` positions from `start` out of what `map` shows.
-void crop_axis(const AxisMap& map, int start, int out, BorderMode mode, AxisMap& result);
+void crop_axis(const BorderMap& map, int start, int out, BorderMode mode, BorderMap& result);
 
 /// Whether the sample is mirrored. `draws` is the sample's own stream; the alternate form uses the
 /// epoch and a side drawn once per sample.
@@ -45,7 +45,7 @@ struct GatherRun {
   std::int32_t to = 0, from = 0, length = 0, step = 0;
 };
 /// out[y, x] = picture[ys[y], xs[x]]; `runs` is scratch.
-void gather(const PictureView& picture, const AxisMap& xs, const AxisMap& ys,
+void gather(const PictureView& picture, const BorderMap& xs, const BorderMap& ys,
             std::vector<GatherRun>& runs, std::uint8_t* out);
 
 // ---- parts and sizes ----------------------------------------------------------------------------
