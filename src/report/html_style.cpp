@@ -74,7 +74,6 @@ border-radius:8px;margin-bottom:6px}
 pre{margin:0;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;
 color:var(--text);background:var(--soft);border-radius:8px;padding:14px 16px;overflow:auto;
 max-height:560px;tab-size:2}
-details summary{cursor:pointer;color:var(--accent);font-size:14px;margin:4px 0 10px}
 footer{color:var(--mute);font-size:12.5px;margin-top:20px}
 @media (max-width:600px){main{padding:20px 12px 40px}section{padding:16px 14px}h1{font-size:23px}
 .lead{font-size:16px}}
