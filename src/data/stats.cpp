@@ -89,6 +89,17 @@ ChannelStats measure(const Dataset& data, const InputSpec& input, std::int64_t m
   return stats;
 }
 
+ChannelStats measure(const Dataset& data, double scale) {
+  DAYBREAK_ASSERT(!data.empty());
+  ReadScratch scratch;
+  const PictureView first = data.picture(0, scratch);
+  InputSpec input;
+  input.width = first.w;
+  input.height = first.h;
+  input.scale = scale;
+  return measure(data, input);
+}
+
 void complete_statistics(InputSpec& input, const Dataset& train) {
   if (!input.mean.empty() && !input.std.empty()) return;
   ChannelStats stats = measure(train, input);

@@ -23,6 +23,11 @@ constexpr std::int64_t kMostMeasured = 65'536;
 ChannelStats measure(const Dataset& data, const InputSpec& input,
                      std::int64_t most = kMostMeasured);
 
+/// Measures at the pictures' own size, or that of the first one when sizes differ.
+[[deprecated(
+    "complete_statistics(input, train) also looks at size, fit and channel order")]] ChannelStats
+measure(const Dataset& data, double scale);
+
 /// Fills input.mean and input.std where they are empty, in the network's channel order.
 void complete_statistics(InputSpec& input, const Dataset& train);
 
