@@ -171,6 +171,15 @@ TEST(PoolOp, CeilModeDoesNotCountWhatLiesBeyondThePadding) {
   op.size_w = op.stride_w = 2;
   op.ceil_mode = true;
   EXPECT_THAT(forward(op, row({4, 6, 8})), ElementsAre(5, 8));
+  op.pad_left = 1;  // the leading padding counts, what follows the last pixel does not
+  EXPECT_THAT(forward(op, row({4, 6, 8, 10})), ElementsAre(2, 7, 10));
+
+  Pool column;
+  column.pool = PoolKind::average;
+  column.size_w = column.stride_w = 1;
+  column.ceil_mode = true;
+  column.pad_top = 1;
+  EXPECT_THAT(forward(column, {{1, 1, 4, 1}, {4, 6, 8, 10}}), ElementsAre(2, 7, 10));
 }
 
 TEST(AdaptiveAvgPoolOp, WindowsOverlapWhenSizesDoNotDivide) {
