@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace daybreak {
 namespace {
 
@@ -124,8 +122,7 @@ std::vector<ParamId> GraphBuilder::add_params(
       }
       count *= dim;
     }
-    const auto same = [&](const Param& other) { return other.name == param.name; };
-    if (std::ranges::any_of(graph_->params, same)) {
+    if (!param_names_.insert(param.name).second) {
       fail(fmt::format("there is already a parameter \"{}\"; give the layer another name",
                        param.name));
     }

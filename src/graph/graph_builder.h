@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -74,6 +75,7 @@ class GraphBuilder {
 
   Graph* graph_;
   std::vector<Frame> frames_;
+  std::set<std::string> param_names_;
   std::uint32_t salt_ = 0;
 };
 

@@ -88,9 +88,9 @@ LayerType conv_transpose_layer() {
       field("act", &O::act).doc("activation behind the normalisation"),
       field("init", &O::init).doc("how the weights start"),
       check<O>([](const O& o, const Node& node, const Reader& reader) {
-        const Node* given = node.find("output_pad");
+        const bool given = o.output_pad[0] != 0 || o.output_pad[1] != 0;
         if (given && (o.pad[0] == kSamePad || o.pad[1] == kSamePad)) {
-          reader.at("output_pad").error(given->mark, "needs \"pad\" as a number");
+          reader.at("output_pad").error(node.find("output_pad")->mark, "needs \"pad\" as a number");
         }
       })};
   return make_layer_type("conv_transpose",

@@ -9,6 +9,12 @@
 
 namespace daybreak {
 
+/// Options that have been read. `good` is false when something was wrong with them.
+struct PreparedLayer {
+  bool good = false;
+  std::function<void(LayerBuilder&)> lower;
+};
+
 /// What a user may write in a network's list of layers: a field table and a function that lowers
 /// the options to ops. Layers have no device code; nobody outside this folder names one.
 struct LayerType {
@@ -16,7 +22,7 @@ struct LayerType {
   std::string doc;
   const SchemaBase* schema = nullptr;
   /// Reads options (wrong fields are reported and keep their defaults) and returns the lowering.
-  std::function<std::function<void(LayerBuilder&)>(const Node&, const Reader&)> prepare;
+  std::function<PreparedLayer(const Node&, const Reader&)> prepare;
   int min_inputs = 1;
   int max_inputs = 1;
   bool loss = false;           ///< ends a network; left out of graphs without a loss
@@ -46,8 +52,9 @@ LayerType make_layer_type(std::string name, std::string doc, const Schema<Option
   type.schema = &schema;
   type.prepare = [&schema, lower](const Node& node, const Reader& reader) {
     Options options{};
-    schema.read(node, options, reader);
-    return [options = std::move(options), lower](LayerBuilder& b) { lower(options, b); };
+    const bool good = schema.read(node, options, reader);
+    return PreparedLayer{
+        good, [options = std::move(options), lower](LayerBuilder& b) { lower(options, b); }};
   };
   return type;
 }

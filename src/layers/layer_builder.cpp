@@ -32,6 +32,7 @@ std::string input_count(int count) {
 
 int LayerBuilder::auto_classes(const std::string& key) const {
   if (options_.classes > 0) return options_.classes;
+  if (options_.stand_in_classes > 0) return options_.stand_in_classes;
   fail(
       fmt::format("\"{}: auto\" takes the number of classes from the data set, but there is none; "
                   "write the number",
@@ -66,12 +67,11 @@ ValueId LayerBuilder::lower_layer(const LayerNode& layer, ValueId previous) {
                     fmt::format("(type: {})", layer.type)};
   Node options = layer.options.is_null() ? Node::make_map(layer.mark) : layer.options;
   if (type->conv_defaults) options = with_conv_defaults(options, network_.defaults);
-  const std::size_t errors_before = diagnostics_.size();
-  auto lower = type->prepare(options, Reader(diagnostics_, owner));
-  const bool good_options = diagnostics_.size() == errors_before;
+  PreparedLayer prepared = type->prepare(options, Reader(diagnostics_, owner));
+  const bool good_options = prepared.good;
   if (!good_options) {
     Diagnostics said_already;
-    lower = type->prepare(guess_keys(options, *type->schema), Reader(said_already, owner));
+    prepared = type->prepare(guess_keys(options, *type->schema), Reader(said_already, owner));
   }
   bool good = check_loss_place(layer, *type);
   std::vector<ValueId> inputs = resolve(layer, *type, previous, &good);
@@ -85,7 +85,7 @@ ValueId LayerBuilder::lower_layer(const LayerNode& layer, ValueId previous) {
   }
   Diagnostics kept;
   if (!good_options) std::swap(kept, diagnostics_);  // what follows from wrong options is noise
-  const ValueId value = run(layer, *type, lower, std::move(inputs));
+  const ValueId value = run(layer, *type, prepared.lower, std::move(inputs));
   if (!good_options) {
     std::swap(kept, diagnostics_);
     if (value == kNone) check_nested(layer, *type);

@@ -16,6 +16,7 @@ struct LayerType;
 struct BuildOptions {
   int classes = 0;                  ///< of the data set; 0: unknown
   std::string classes_source = {};  ///< for messages: `data set "cifar10" (data/cifar10.yaml)`
+  int stand_in_classes = 0;         ///< for `auto` while the classes are unknown; 0: an error
   bool with_loss = true;            ///< false: leave the loss, labels and metrics out
 };
 

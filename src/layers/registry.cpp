@@ -54,7 +54,7 @@ std::vector<std::string> layer_type_names() {
   return names;
 }
 
-std::vector<LayerSchemaEntry> layer_schemas() {
+std::vector<LayerSchemaEntry> layer_schema_entries() {
   std::vector<LayerSchemaEntry> entries;
   for (const LayerType& type : layer_types()) {
     entries.push_back({type.name, type.doc, type.schema});

@@ -18,6 +18,6 @@ const LayerType* find_layer_type(std::string_view name);
 std::vector<std::string> layer_type_names();
 
 /// The layer types as config sees them, for the JSON schema and the reference.
-std::vector<LayerSchemaEntry> layer_schemas();
+std::vector<LayerSchemaEntry> layer_schema_entries();
 
 }  // namespace daybreak

@@ -82,6 +82,13 @@ TEST(BuildGraph, ClassesMustFitTheData) {
   EXPECT_EQ(graph.classes, 100);
 }
 
+TEST(BuildGraph, AutoTakesAStandInWhileClassesAreUnknown) {
+  const std::string layers = "- linear: {outputs: auto}\n- softmax_loss\n";
+  EXPECT_EQ(build(layers, {1, 3, 8, 8}, {.stand_in_classes = 12}).classes, 12);
+  EXPECT_EQ(build(layers, {1, 3, 8, 8}, {.classes = 7, .stand_in_classes = 12}).classes, 7);
+  EXPECT_THAT(build_errors(layers), HasSubstr("takes the number of classes from the data set"));
+}
+
 TEST(BuildGraph, ScoresMustBeAVector) {
   EXPECT_THAT(build_errors("- conv: {name: c, filters: 4}\n- softmax_loss\n"),
               HasSubstr("5:3: softmax_loss: needs one score for each of at least 2 classes, "
@@ -178,6 +185,25 @@ TEST(BuildGraph, RepeatsBuildEveryCopy) {
   EXPECT_THAT(param_list(graph),
               ElementsAre("b.1.c.weight 3 x 3 x 3 x 3", "b.2.c.weight 3 x 3 x 3 x 3",
                           "b.3.c.weight 3 x 3 x 3 x 3"));
+}
+
+TEST(BuildGraph, FromInsideContainersReadsTheListsAround) {
+  const Graph graph = build(
+      "- conv: {name: a, filters: 4}\n"
+      "- repeat:\n"
+      "    count: 2\n"
+      "    name: b\n"
+      "    layers:\n"
+      "      - conv: {name: c, filters: 4}\n"
+      "      - residual: {name: r, body: [{add: {from: [a, c]}}, {conv: {name: d, filters: "
+      "4}}]}\n");
+  for (const GraphNode& node : graph.nodes) {
+    if (node.layer != "b.2.r.add1") continue;
+    EXPECT_EQ(graph.values[node.inputs[0]].name, "a");
+    EXPECT_EQ(graph.values[node.inputs[1]].name, "b.2.c");
+    return;
+  }
+  FAIL() << "no such layer";
 }
 
 TEST(BuildGraph, RefusesAnEmptyList) {

@@ -167,7 +167,7 @@ TEST(LayerTypes, HaveUniqueNamesAndDocs) {
       EXPECT_NE(info.key, "from") << type.name;
     }
   }
-  EXPECT_EQ(layer_schemas().size(), layer_types().size());
+  EXPECT_EQ(layer_schema_entries().size(), layer_types().size());
   EXPECT_EQ(find_layer_type("Conv"), nullptr);
 }
 

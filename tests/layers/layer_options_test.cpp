@@ -75,6 +75,12 @@ TEST(ConvLayer, GroupsMustDivide) {
   EXPECT_THAT(build_errors("- conv: {filters: 4, groups: 2}\n"), HasSubstr("groups 2 must divide"));
 }
 
+TEST(ConvTransposeLayer, OutputPadNeedsItsPad) {
+  EXPECT_EQ(build_errors("- conv_transpose: {name: u, filters: 4, output_pad: 1}\n"),
+            "4:53: \"output_pad\" of layer \"u\" needs \"pad\" as a number\n");
+  EXPECT_EQ(build_errors("- conv_transpose: {filters: 4, output_pad: 0, pad: same}\n"), "");
+}
+
 Init weight_init(const std::string& options) {
   return param_named(build("- conv: {name: c, filters: 4, " + options + "}\n"), "c.weight").init;
 }

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/solver_config.h"
+#include "config/yaml_reader.h"
 #include "core/text.h"
 #include "layers/build_graph.h"
 
@@ -142,7 +143,16 @@ TEST(ShippedNets, EveryFileBuilds) {
     EXPECT_NE(graph.prediction, kNone);
     EXPECT_EQ(graph.name, fs::path(file).stem().string());
     // What is printed reads back to the same network.
-    EXPECT_FALSE(graph.params.empty());
+    Diagnostics diagnostics;
+    const Node printed = read_yaml(print_network(network), "printed.yaml", diagnostics);
+    const Graph again = build_graph(parse_network(printed, diagnostics), {});
+    EXPECT_TRUE(diagnostics.empty());
+    EXPECT_EQ(again.flops(), graph.flops());
+    ASSERT_EQ(again.params.size(), graph.params.size());
+    for (std::size_t i = 0; i < graph.params.size(); ++i) {
+      EXPECT_EQ(again.params[i].name, graph.params[i].name);
+      EXPECT_EQ(again.params[i].spec.dims, graph.params[i].spec.dims);
+    }
   }
 }
 
