@@ -1,0 +1,168 @@
+// The index arithmetic of CUDA kernels, against brute force, on the CPU.
+
+#include <cmath>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "backend/cuda/index.h"
+#include "ops/op.h"
+
+namespace daybreak::cuda {
+namespace {
+
+/// All windows that fit, floor and ceil form.
+std::vector<WindowAxis> window_axes() {
+  std::vector<WindowAxis> axes;
+  for (int in = 1; in <= 9; ++in) {
+    for (int size = 1; size <= 4; ++size) {
+      for (int stride = 1; stride <= 5; ++stride) {
+        for (int before = 0; before < size; ++before) {
+          for (int after = 0; after < size; ++after) {
+            if (in + before + after < size) continue;
+            for (const bool ceil_mode : {false, true}) {
+              const int out = window_output(in, size, stride, before, after, 1, ceil_mode);
+              axes.push_back({in, out, size, stride, before, after});
+            }
+          }
+        }
+      }
+    }
+  }
+  return axes;
+}
+
+bool covers(const WindowAxis& axis, int o, int i) {
+  const int begin = o * axis.stride - axis.before;
+  return begin <= i && i < begin + axis.size;
+}
+
+TEST(CudaIndex, WindowsAndWhatTheyCover) {
+  for (const WindowAxis& axis : window_axes()) {
+    for (int o = 0; o < axis.out; ++o) {
+      const Span inputs = window_inputs(axis, o);
+      EXPECT_LT(inputs.begin, inputs.end);
+      int padded = 0;
+      for (int i = -axis.before; i < axis.in + axis.after + axis.size; ++i) {
+        const bool inside = i >= 0 && i < axis.in;
+        EXPECT_EQ(inside && covers(axis, o, i), inputs.begin <= i && i < inputs.end);
+        padded += covers(axis, o, i) && i < axis.in + axis.after ? 1 : 0;
+      }
+      EXPECT_EQ(window_padded_extent(axis, o), padded);
+    }
+    for (int i = 0; i < axis.in; ++i) {
+      const Span outputs = windows_over(axis, i);
+      for (int o = 0; o < axis.out; ++o) {
+        EXPECT_EQ(covers(axis, o, i), outputs.begin <= o && o < outputs.end)
+            << "in " << axis.in << " size " << axis.size << " stride " << axis.stride << " i " << i;
+      }
+    }
+  }
+}
+
+TEST(CudaIndex, AdaptiveWindows) {
+  for (int in = 1; in <= 17; ++in) {
+    for (int out = 1; out <= 20; ++out) {
+      std::vector<Span> windows;
+      for (int o = 0; o < out; ++o) {
+        const Span span = adaptive_inputs(in, out, o);
+        EXPECT_EQ(span.begin, static_cast<int>(std::floor(static_cast<double>(o) * in / out)));
+        EXPECT_EQ(span.end, static_cast<int>(std::ceil(static_cast<double>(o + 1) * in / out)));
+        windows.push_back(span);
+      }
+      for (int i = 0; i < in; ++i) {
+        const Span outputs = adaptive_outputs(in, out, i);
+        for (int o = 0; o < out; ++o) {
+          const bool covered = windows[o].begin <= i && i < windows[o].end;
+          EXPECT_EQ(covered, outputs.begin <= o && o < outputs.end) << in << " " << out;
+        }
+      }
+    }
+  }
+}
+
+TEST(CudaIndex, PadSources) {
+  const PadAxis reflect{4, 3, 3, PadKind::reflect}, symmetric{4, 4, 4, PadKind::symmetric};
+  const PadAxis zero{2, 1, 2, PadKind::zero};
+  const std::vector<int> reflected = {3, 2, 1, 0, 1, 2, 3, 2, 1, 0};
+  const std::vector<int> mirrored = {3, 2, 1, 0, 0, 1, 2, 3, 3, 2, 1, 0};
+  const std::vector<int> zeros = {-1, 0, 1, -1, -1};
+  for (std::size_t o = 0; o < reflected.size(); ++o) {
+    EXPECT_EQ(pad_source(reflect, static_cast<int>(o)), reflected[o]);
+  }
+  for (std::size_t o = 0; o < mirrored.size(); ++o) {
+    EXPECT_EQ(pad_source(symmetric, static_cast<int>(o)), mirrored[o]);
+  }
+  for (std::size_t o = 0; o < zeros.size(); ++o) {
+    EXPECT_EQ(pad_source(zero, static_cast<int>(o)), zeros[o]);
+  }
+}
+
+TEST(CudaIndex, PadTargetsInvertTheSources) {
+  for (const PadKind kind : {PadKind::zero, PadKind::reflect, PadKind::symmetric}) {
+    for (int in = 1; in <= 6; ++in) {
+      const int most = kind == PadKind::reflect ? in - 1 : kind == PadKind::symmetric ? in : 7;
+      for (int before = 0; before <= most; ++before) {
+        for (int after = 0; after <= most; ++after) {
+          const PadAxis axis{in, before, after, kind};
+          const int out = in + before + after;
+          std::vector<int> shown(in, 0);
+          for (int o = 0; o < out; ++o) {
+            const int source = pad_source(axis, o);
+            ASSERT_LT(source, in);
+            if (source >= 0) ++shown[source];
+          }
+          for (int i = 0; i < in; ++i) {
+            const PadTargets targets = pad_targets(axis, i);
+            EXPECT_EQ(targets.count, shown[i]);
+            for (int t = 0; t < targets.count; ++t) {
+              ASSERT_GE(targets.at[t], 0);
+              ASSERT_LT(targets.at[t], out);
+              EXPECT_EQ(pad_source(axis, targets.at[t]), i);
+              for (int u = 0; u < t; ++u) EXPECT_NE(targets.at[t], targets.at[u]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(CudaIndex, LinearInterpolation) {
+  for (int in = 1; in <= 7; ++in) {
+    for (int scale = 1; scale <= 5; ++scale) {
+      for (int o = 0; o < in * scale; ++o) {
+        const double source = std::max(0.0, (o + 0.5) / scale - 0.5);
+        const LinearTap tap = linear_tap(in, scale, o);
+        EXPECT_EQ(tap.low, std::min(static_cast<int>(source), in - 1));
+        EXPECT_EQ(tap.high, std::min(tap.low + 1, in - 1));
+        EXPECT_NEAR(tap.fraction, source - std::floor(source), 1e-6);
+        float sum = 0.0f;
+        for (int i = 0; i < in; ++i) {
+          const float weight = linear_weight(in, scale, o, i);
+          sum += weight;
+          const Span outputs = linear_outputs(in, scale, i);
+          if (weight != 0.0f) {
+            EXPECT_TRUE(outputs.begin <= o && o < outputs.end);
+          }
+        }
+        EXPECT_NEAR(sum, 1.0f, 1e-6f);
+      }
+    }
+  }
+}
+
+TEST(CudaIndex, DropoutDrawsTheSameBitsInAnyOrder) {
+  const std::uint64_t seed = 0x1234567890ABCDEFull, step = (std::uint64_t{7} << 33) + 5;
+  for (const std::uint32_t salt : {0u, 3u}) {
+    for (const int n : {0, 1, 127}) {
+      Draws draws(seed, Purpose::dropout, step, (std::uint64_t{salt} << 32) + n);
+      for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(dropout_bits(seed, step, salt, n, i), draws.bits()) << i;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace daybreak::cuda

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace daybreak {
+
+/// Passes everything on to another backend; tests override single functions.
+class ForwardingBackend : public Backend {
+ public:
+  explicit ForwardingBackend(Backend& inner) : inner_(inner) {}
+
+  std::string name() const override { return inner_.name(); }
+  std::string identity() const override { return inner_.identity(); }
+  bool supports(DType dtype) const override { return inner_.supports(dtype); }
+  std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
+    return inner_.offers(query, reason);
+  }
+  std::size_t layout_bytes(const Shape& s, DType dtype, Layout layout) const override {
+    return inner_.layout_bytes(s, dtype, layout);
+  }
+  std::string layout_name(Layout layout) const override { return inner_.layout_name(layout); }
+  KernelPtr reorder(const TensorDesc& from, const TensorDesc& to) override {
+    return inner_.reorder(from, to);
+  }
+  bool same_bytes(const TensorDesc& a, const TensorDesc& b) const override {
+    return inner_.same_bytes(a, b);
+  }
+  bool storable(const TensorDesc& desc) const override { return inner_.storable(desc); }
+  KernelPtr accumulate(const TensorDesc& desc) override { return inner_.accumulate(desc); }
+  std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) override {
+    return inner_.optimizer(attrs, dtype);
+  }
+  MemoryPtr allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
+  void copy_in(std::byte* to, const void* from, std::size_t bytes) override {
+    inner_.copy_in(to, from, bytes);
+  }
+  void copy_out(void* to, const std::byte* from, std::size_t bytes) override {
+    inner_.copy_out(to, from, bytes);
+  }
+  void synchronize() override { inner_.synchronize(); }
+
+ protected:
+  Backend& inner_;
+};
+
+}  // namespace daybreak
