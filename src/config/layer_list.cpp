@@ -81,16 +81,20 @@ class ListParser {
     name_all(entries);
     for (const Entry& entry : entries) scope[*entry.name] = joined(prefix, *entry.name);
     for (Entry& entry : entries) {
-      if (layers.size() >= kMaxLayers) {
-        diagnostics_.add(list.mark, fmt::format("more than {} layers", kMaxLayers));
-        return;
-      }
+      if (is_full(list.mark, layers)) return;
       if (entry.type == "repeat") {
         repeat(entry, prefix, scope, layers);
       } else {
         add(std::move(entry), prefix, scope, layers);
       }
     }
+  }
+
+  bool is_full(const Mark& mark, const std::vector<LayerNode>& layers) {
+    if (layers.size() < kMaxLayers) return false;
+    if (!full_) diagnostics_.add(mark, fmt::format("more than {} layers", kMaxLayers));
+    full_ = true;
+    return true;
   }
 
   std::optional<Entry> take_apart(const Node& item) {
@@ -181,7 +185,7 @@ class ListParser {
     if (diagnostics_.size() != errors_before) return;
     for (int i = 1; i <= options.count; ++i) {
       expand(options.layers, fmt::format("{}.{}", joined(prefix, *entry.name), i), scope, layers);
-      if (layers.size() >= kMaxLayers || diagnostics_.size() != errors_before) return;
+      if (diagnostics_.size() != errors_before || is_full(entry.mark, layers)) return;
     }
   }
 
@@ -213,6 +217,7 @@ class ListParser {
   const Node& defaults_;
   Diagnostics& diagnostics_;
   std::set<std::string> names_;
+  bool full_ = false;
 };
 
 }  // namespace

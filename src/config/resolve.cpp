@@ -185,6 +185,11 @@ Node* step_into(Node& node, const Override& change, std::size_t i, Diagnostics& 
     return nullptr;
   }
   if (Node* child = node.find(part.key)) return child;
+  if (i + 1 < change.path.size() && change.path[i + 1].key.empty()) {
+    diagnostics.add(
+        mark, fmt::format("there is no {} to take an item of", quote(path_text(change, i + 1))));
+    return nullptr;
+  }
   Node nothing;
   nothing.mark = mark;
   return &node.set(part.key, std::move(nothing));
@@ -211,7 +216,7 @@ std::vector<Override> parse_overrides(const std::vector<std::string>& sets,
     const std::size_t equals = text.find('=');
     Override change;
     change.key = text.substr(0, equals);
-    const Mark mark{std::string(kSet) + change.key, 0, 0};
+    const Mark mark{std::string(kSet) + (change.key.empty() ? text : change.key), 0, 0};
     if (equals == std::string::npos || !split_path(change.key, change.path)) {
       diagnostics.add(
           mark, "must be KEY=VALUE with a key such as optimizer.sgd.nesterov or phases[0].lr");
@@ -255,9 +260,9 @@ std::string path_beside(const std::string& path, const Mark& named_at) {
 }
 
 std::string data_path(const std::string& path, const Mark& named_at) {
-  const bool builtin = named_at.file.starts_with(kBuiltin);
-  const std::string beside = path_beside(path, builtin ? Mark{} : named_at);
-  return std::filesystem::absolute(beside).lexically_normal().string();
+  Mark place = named_at;  // a built-in file stands for the one in the working directory
+  if (place.file.starts_with(kBuiltin)) place.file.erase(0, kBuiltin.size());
+  return std::filesystem::absolute(path_beside(path, place)).lexically_normal().string();
 }
 
 bool expand_variables(const std::string& text, std::string& result) {

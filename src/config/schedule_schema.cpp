@@ -187,9 +187,8 @@ bool is_given(const Node& node) {
   return !node.is_null() || !node.mark.file.empty() || node.mark.line > 0;
 }
 
-void expand_plain(const ScheduleNodes& nodes, const Mark& mark, SolverSpec& spec,
-                  Diagnostics& diagnostics) {
-  Node map = Node::make_map(mark);
+void expand_plain(const ScheduleNodes& nodes, SolverSpec& spec, Diagnostics& diagnostics) {
+  Node map = Node::make_map(nodes.lr.mark);
   map.set("lr", nodes.lr);
   if (is_given(nodes.length)) map.set("length", nodes.length);
   if (is_given(nodes.momentum)) map.set("momentum", nodes.momentum);
@@ -233,6 +232,13 @@ void read_schedule(const ScheduleNodes& nodes, const Mark& solver_mark, SolverSp
     }
     first = &form;
   }
+  if (!first && (is_given(nodes.length) || is_given(nodes.momentum))) {
+    const bool length = is_given(nodes.length);
+    diagnostics.add(
+        (length ? nodes.length : nodes.momentum).mark,
+        fmt::format("\"{}\" goes with \"lr\", which is missing", length ? "length" : "momentum"));
+    return;
+  }
   if (!first) {
     diagnostics.add(solver_mark,
                     "needs a schedule: \"one_cycle\", \"sgdr\", \"policy\", \"phases\", or \"lr\" "
@@ -250,7 +256,7 @@ void read_schedule(const ScheduleNodes& nodes, const Mark& solver_mark, SolverSp
   if (first->key == "one_cycle") expand_one_cycle(nodes.one_cycle, spec, diagnostics);
   if (first->key == "sgdr") expand_sgdr(nodes.sgdr, spec, diagnostics);
   if (first->key == "phases") read_phases(nodes.phases, spec.phases, diagnostics);
-  if (first->key == "lr") expand_plain(nodes, solver_mark, spec, diagnostics);
+  if (first->key == "lr") expand_plain(nodes, spec, diagnostics);
   if (first->key == "policy") {
     ValueTraits<PolicySpec>::read(nodes.policy, spec.policy, Reader(diagnostics, {}, "policy"));
   }

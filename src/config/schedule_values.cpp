@@ -31,7 +31,10 @@ bool ValueTraits<Length>::read(const Node& node, Length& length, const Reader& r
   const char first = number.text.front();
   if ((first < '0' || first > '9') && first != '.') return reader.wrong(node, expected);
   double amount = 0;
-  if (!read_number(number, amount, kLongest, reader.with({}))) return false;
+  Diagnostics details;
+  if (!read_number(number, amount, kLongest, Reader(details))) {
+    return reader.wrong(node, expected, details.sorted().front().notes);
+  }
   if (amount <= 0)
     return reader.error(node.mark, fmt::format("must be longer than 0, found {}", node.text));
   length = {amount, unit == 'e' ? LengthUnit::epochs : LengthUnit::steps};

@@ -13,8 +13,8 @@ namespace daybreak {
 namespace {
 
 std::string short_number(double value) {
-  constexpr double kExactWhole = 9007199254740992.0;  // 2^53
-  if (value == std::floor(value) && std::abs(value) < kExactWhole)
+  constexpr double kReadable = 1e9;
+  if (value == std::floor(value) && std::abs(value) < kReadable)
     return fmt::format("{:.0f}", value);
   return number_text(value);
 }
@@ -50,6 +50,11 @@ std::string Rules::range_text() const {
   if (high)
     text += (low ? " and " : "") + std::string(hi_open ? "below " : "at most ") + short_number(hi);
   return text;
+}
+
+std::vector<FieldInfo> TypeInfo::fields() const {
+  if (own_fields) return own_fields();
+  return schema ? schema->fields() : std::vector<FieldInfo>();
 }
 
 TypeInfo TypeInfo::of(Kind kind, Rules rules) {

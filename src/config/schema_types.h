@@ -69,11 +69,15 @@ struct TypeInfo {
   std::vector<bool> bare;  ///< tagged: may names[i] stand alone?
   std::vector<TypeInfo> parts;
   const SchemaBase* schema = nullptr;
+  /// map: its fields, when their defaults are not those of the schema.
+  std::function<std::vector<struct FieldInfo>()> own_fields;
   std::string pattern;  ///< text: ECMA regular expression, for editors
   std::string words;    ///< how to say it, when the kind does not
 
   /// "whole number in 1..31", "list of numbers", "one of sgd, adam".
   std::string to_string() const;
+  /// The fields of a map.
+  std::vector<struct FieldInfo> fields() const;
   static TypeInfo of(Kind kind, Rules rules = {});
   static TypeInfo one_of(std::vector<TypeInfo> parts);
   static TypeInfo word(std::string name);

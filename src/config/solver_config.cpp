@@ -143,6 +143,17 @@ class SolverLoader {
   std::vector<Override> overrides_;
 };
 
+NetworkSpec network_of(Node map, const std::string& path, const std::vector<std::string>& sets,
+                       Diagnostics& diagnostics) {
+  if (map.entries.empty()) diagnostics.throw_if_any();
+  for (const Override& change : parse_overrides(sets, diagnostics))
+    apply_override(map, change, diagnostics);
+  NetworkSpec network = parse_network(map, diagnostics);
+  if (network.name.empty()) network.name = stem_of(path);
+  diagnostics.throw_if_any();
+  return network;
+}
+
 std::string header() {
   return "# Everything resolved; `daybreak train` with this file repeats the run.\n";
 }
@@ -166,14 +177,13 @@ SolverConfig load_solver_text(const std::string& text, const std::string& file,
 
 NetworkSpec load_network(const std::string& path, const std::vector<std::string>& sets) {
   Diagnostics diagnostics;
-  Node map = load_map(path, diagnostics);
-  if (map.entries.empty()) diagnostics.throw_if_any();
-  for (const Override& change : parse_overrides(sets, diagnostics))
-    apply_override(map, change, diagnostics);
-  NetworkSpec network = parse_network(map, diagnostics);
-  if (network.name.empty()) network.name = stem_of(path);
-  diagnostics.throw_if_any();
-  return network;
+  return network_of(load_map(path, diagnostics), path, sets, diagnostics);
+}
+
+NetworkSpec load_network_text(const std::string& text, const std::string& file,
+                              const std::vector<std::string>& sets) {
+  Diagnostics diagnostics;
+  return network_of(load_map_text(text, file, diagnostics), file, sets, diagnostics);
 }
 
 bool is_network_file(const std::string& path) {

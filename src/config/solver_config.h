@@ -26,6 +26,8 @@ SolverConfig load_solver_text(const std::string& text, const std::string& file,
 
 /// Loads a network file alone.
 NetworkSpec load_network(const std::string& path, const std::vector<std::string>& sets = {});
+NetworkSpec load_network_text(const std::string& text, const std::string& file,
+                              const std::vector<std::string>& sets = {});
 
 /// Whether a file is a network (it has `layers`) and not a solver. Throws ConfigError when it
 /// cannot be read.

@@ -119,7 +119,11 @@ Choice<T> choice(std::string name, T start, std::string doc, const Schema<T>& sc
     result.holds = [start](const T& value) { return same_choice(value, start); };
   }
   result.write = [&schema](const T& value) { return schema.write(value); };
-  result.type = [&schema] { return detail::map_type(schema); };
+  result.type = [start, &schema] {
+    TypeInfo info = detail::map_type(schema);
+    info.own_fields = [start, &schema] { return schema.fields_from(start); };
+    return info;
+  };
   return result;
 }
 

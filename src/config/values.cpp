@@ -243,15 +243,18 @@ int read_name(const Node& node, const std::vector<std::string>& names, const Rea
 
 bool check_list(const Node& node, const Reader& reader) {
   const Rules& rules = reader.rules();
-  const bool exact = rules.min_items == rules.max_items;
-  const std::string words = exact ? fmt::format("a list of {}", rules.min_items) : "a list";
+  std::string words = "a list";
+  if (rules.min_items == rules.max_items) {
+    words = fmt::format("a list of {}", rules.min_items);
+  } else if (node.items.size() > rules.max_items) {
+    words = fmt::format("a list of at most {}", rules.max_items);
+  } else if (rules.min_items > 0) {
+    words = fmt::format("a list of at least {}", rules.min_items);
+  }
   if (!node.is_list()) return reader.wrong(node, words);
   const std::size_t n = node.items.size();
   if (n >= rules.min_items && n <= rules.max_items) return true;
-  if (exact) return reader.error(node.mark, fmt::format("must be {}, found {} items", words, n));
-  const std::string limit = n < rules.min_items ? fmt::format("at least {}", rules.min_items)
-                                                : fmt::format("at most {}", rules.max_items);
-  return reader.error(node.mark, fmt::format("must have {} items, found {}", limit, n));
+  return reader.error(node.mark, fmt::format("must be {}, found a list of {}", words, n));
 }
 
 }  // namespace daybreak

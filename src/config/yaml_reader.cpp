@@ -118,7 +118,9 @@ class TreeBuilder : public YAML::EventHandler {
 
   void begin(Node node, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     refuse_tag(mark, tag);
-    if (expects_key()) stop(at(mark), "a key must be text, found " + describe(node));
+    if (expects_key())
+      stop(at(mark), fmt::format("a key must be text, found {} (is a closing bracket missing?)",
+                                 describe(node)));
     if (static_cast<int>(open_.size()) >= yaml_limits::kDepth) too_deep(mark);
     count(mark, 1);
     open_.push_back({std::move(node), anchor, std::nullopt, {}});
@@ -167,6 +169,9 @@ class TreeBuilder : public YAML::EventHandler {
     NodeEntry entry = std::move(*level.key);
     level.key.reset();
     entry.value = std::move(node);
+    // The parser puts an empty value where the next token is.
+    if (entry.value.is_null() && entry.value.mark.line != entry.mark.line)
+      entry.value.mark = entry.mark;
     const auto [it, is_new] = level.known.emplace(entry.key, level.node.entries.size());
     if (!is_new) {
       report_duplicate(level.node.entries[it->second], entry);
