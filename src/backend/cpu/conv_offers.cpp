@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "backend/cpu/tap_gemm.h"
+
 namespace daybreak {
 namespace {
 
@@ -17,6 +19,12 @@ bool winograd_pays(const ConvProblem& p, Pass pass) {
   if (side < (pass == Pass::backward_weights ? 2 : 4)) return false;
   // The transform of the weights is paid once per call.
   return std::int64_t{p.y.n} * p.y.spatial() >= 256;
+}
+
+// On maps of up to 2x2 direct kernels reach a half (backward-weights: a seventh) of the rate of a
+// matrix product, which moreover leaves out the taps beyond the border.
+bool taps_pay(const ConvProblem& p) {
+  return p.y.spatial() <= 4 && p.x.c >= 64 && p.y.c >= 64;
 }
 
 bool known(Layout layout) {
@@ -35,6 +43,7 @@ int rank(const OneDnnAnswer& a, ConvAlgorithm algorithm, bool pays, const Tensor
   if (contains(a.implementation, "gemm")) score += 100;
   if (!known(a.x) || !known(a.y)) score += 40;
   if (algorithm == ConvAlgorithm::winograd) score += pays ? -10 : 60;
+  if (a.w_is_opaque) score += 20;   // the plan would have to prepare the weights in every step
   if (a.y != kBlocked) score += 8;  // the rest of the net works in blocks
   if (pass != Pass::backward_data && a.x != x.layout) score += 1;
   if (pass != Pass::forward && a.y != y.layout) score += 2;
@@ -53,6 +62,9 @@ std::vector<ConvWish> wishes(const KernelQuery& query) {
   result.push_back({ConvAlgorithm::direct, kNchw, kBlocked});
   result.push_back({ConvAlgorithm::direct, kBlocked, kBlocked});
   result.push_back({ConvAlgorithm::direct, kNhwc, kNhwc});
+  if (query.pass == Pass::forward && query.mode == Mode::eval) {
+    result.push_back({ConvAlgorithm::winograd, {}, {}, /*inference=*/true});
+  }
   return result;
 }
 
@@ -61,8 +73,10 @@ struct Candidate {
   int rank;
 };
 
-bool same(const OneDnnAnswer& a, const OneDnnAnswer& b) {
-  return a.implementation == b.implementation && a.x == b.x && a.y == b.y && a.w == b.w;
+bool same(const LayoutRegistry& layouts, const ConvProblem& p, const OneDnnAnswer& a,
+          const OneDnnAnswer& b) {
+  return a.implementation == b.implementation && layouts.same_bytes(p.x, a.x, b.x) &&
+         layouts.same_bytes(p.y, a.y, b.y) && layouts.same_bytes(p.w, a.w, b.w);
 }
 
 std::vector<Candidate> candidates(const CpuContext& context, const KernelQuery& query,
@@ -70,9 +84,11 @@ std::vector<Candidate> candidates(const CpuContext& context, const KernelQuery& 
   std::vector<Candidate> result;
   const bool pays = winograd_pays(problem, query.pass);
   for (const ConvWish& wish : wishes(query)) {
-    auto answer = context.onednn->convolution(problem, query.pass, query.mode, wish);
+    auto answer = context.onednn->convolution(problem, query.pass, wish);
     if (!answer) continue;
-    const auto known_answer = [&](const Candidate& c) { return same(c.answer, *answer); };
+    const auto known_answer = [&](const Candidate& c) {
+      return same(*context.layouts, problem, c.answer, *answer);
+    };
     if (std::any_of(result.begin(), result.end(), known_answer)) continue;
     const int score =
         rank(*answer, wish.algorithm, pays, query.inputs[0], query.output, query.pass);
@@ -107,6 +123,9 @@ CpuOffers convolution_offers(const CpuContext& context, const KernelQuery& query
     offer.workspace_bytes = answer.workspace_bytes;
     offer.make = std::move(answer.make);
     offers.push_back(std::move(offer));
+  }
+  if (auto taps = tap_gemm_offer(context, query, problem)) {
+    offers.insert(taps_pay(problem) ? offers.begin() : offers.end(), std::move(*taps));
   }
   return offers;
 }

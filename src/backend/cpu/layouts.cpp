@@ -161,8 +161,8 @@ Layout LayoutRegistry::find(const dnnl::memory::desc& desc, const Shape& shape) 
   const LayoutFormat wanted = format_of(desc);
   const std::lock_guard lock(mutex_);
   // The three layouts every kernel knows win wherever they mean the same bytes.
-  for (std::uint16_t id = 0; id < 3; ++id) {
-    if (same_order(formats_[id], wanted, shape)) return {id};
+  for (Layout known : {kNchw, kBlocked, kNhwc}) {
+    if (same_order(formats_[known.id], wanted, shape)) return known;
   }
   for (std::size_t id = 3; id < formats_.size(); ++id) {
     if (equal(formats_[id], wanted)) return {static_cast<std::uint16_t>(id)};

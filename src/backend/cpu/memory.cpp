@@ -46,8 +46,11 @@ class CpuMemory final : public Memory {
   explicit CpuMemory(std::size_t bytes) : bytes_(bytes) {
     if (bytes_ == 0) return;
     if (bytes_ > std::numeric_limits<std::size_t>::max() / 2) refuse(available_memory());
-    const std::size_t available = available_memory();
-    if (bytes_ > available) refuse(available);
+    // Touching what the machine does not have would end the process; small pieces are not worth it.
+    if (bytes_ >= kHugePage) {
+      const std::size_t available = available_memory();
+      if (bytes_ > available) refuse(available);
+    }
     mapped_ = bytes_ + (bytes_ >= kHugePage ? kHugePage : 0);
     void* base = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) {

@@ -198,11 +198,11 @@ struct Chosen {
 };
 
 template <typename T>
-Chosen conv_forward(const OneDnn& onednn, const ConvDescs& d, const ConvProblem& p, Mode mode,
-                    ConvAlgorithm algorithm) {
+Chosen conv_forward(const OneDnn& onednn, const ConvDescs& d, const ConvProblem& p,
+                    const ConvWish& wish) {
   const auto kind =
-      mode == Mode::eval ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
-  const auto pd = forward_pd<T>(d, kind, algorithm, p.bias, onednn.engine());
+      wish.inference ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
+  const auto pd = forward_pd<T>(d, kind, wish.algorithm, p.bias, onednn.engine());
   std::vector<Argument> arguments = {{DNNL_ARG_SRC, Slot::x, 0, pd.src_desc()},
                                      {DNNL_ARG_WEIGHTS, Slot::w, 0, pd.weights_desc()},
                                      {DNNL_ARG_DST, Slot::y, 0, pd.dst_desc()}};
@@ -255,9 +255,9 @@ Chosen conv_backward_weights(const OneDnn& onednn, const LayoutRegistry& layouts
 
 template <typename T>
 Chosen conv_any(const OneDnn& onednn, const LayoutRegistry& layouts, const ConvProblem& p,
-                Pass pass, Mode mode, const ConvWish& wish) {
+                Pass pass, const ConvWish& wish) {
   const ConvDescs d = conv_descs(layouts, p, wish);
-  if (pass == Pass::forward) return conv_forward<T>(onednn, d, p, mode, wish.algorithm);
+  if (pass == Pass::forward) return conv_forward<T>(onednn, d, p, wish);
   if (pass == Pass::backward_data) {
     return conv_backward_data<T>(onednn, layouts, d, p, wish.algorithm);
   }
@@ -279,16 +279,17 @@ bool is_refusal(const dnnl::error& error) {
 OneDnn::OneDnn(LayoutRegistry* layouts)
     : layouts_(layouts), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
 
-std::optional<OneDnnAnswer> OneDnn::convolution(const ConvProblem& problem, Pass pass, Mode mode,
+std::optional<OneDnnAnswer> OneDnn::convolution(const ConvProblem& problem, Pass pass,
                                                 const ConvWish& wish) {
   try {
     Chosen chosen = problem.transposed
-                        ? conv_any<DeconvTypes>(*this, *layouts_, problem, pass, mode, wish)
-                        : conv_any<ConvTypes>(*this, *layouts_, problem, pass, mode, wish);
+                        ? conv_any<DeconvTypes>(*this, *layouts_, problem, pass, wish)
+                        : conv_any<ConvTypes>(*this, *layouts_, problem, pass, wish);
     OneDnnAnswer answer = std::move(chosen.answer);
     answer.x = wish.x ? *wish.x : layouts_->find(chosen.x, problem.x);
     answer.y = wish.y ? *wish.y : layouts_->find(chosen.y, problem.y);
     answer.w = layouts_->find(problem.transposed ? swap_channels(chosen.w) : chosen.w, problem.w);
+    answer.w_is_opaque = layouts_->is_opaque(answer.w);
     return answer;
   } catch (const dnnl::error& error) {
     if (is_refusal(error)) return std::nullopt;

@@ -30,12 +30,14 @@ enum class ConvAlgorithm : std::uint8_t { direct, winograd };
 struct ConvWish {
   ConvAlgorithm algorithm = ConvAlgorithm::direct;
   std::optional<Layout> x, y;
+  bool inference = false;  ///< forward only: weights in a form prepared once (Winograd)
 };
 
 /// What oneDNN answered: an implementation and the layouts it needs.
 struct OneDnnAnswer {
   std::string implementation;  ///< "jit:avx512_core"
   Layout x, y, w;
+  bool w_is_opaque = false;
   std::size_t workspace_bytes = 0;
   std::function<KernelPtr()> make;
 };
@@ -55,8 +57,8 @@ class OneDnn {
   explicit OneDnn(LayoutRegistry* layouts);
 
   /// Nothing when the library has no such implementation. `pass` is one of forward,
-  /// backward_data, backward_weights; `mode` eval may choose weights prepared for inference.
-  std::optional<OneDnnAnswer> convolution(const ConvProblem& problem, Pass pass, Mode mode,
+  /// backward_data, backward_weights.
+  std::optional<OneDnnAnswer> convolution(const ConvProblem& problem, Pass pass,
                                           const ConvWish& wish);
   std::optional<OneDnnAnswer> linear(const LinearProblem& problem, Pass pass, Mode mode);
   /// A kernel from x[0] to y; null when oneDNN cannot convert between the two.
