@@ -12,55 +12,47 @@ namespace {
 
 constexpr int kLanes = 16;
 
-DAYBREAK_INLINE float value(const Distance& op, float d) {
+template <DistanceKind Kind>
+DAYBREAK_INLINE float value(float d, float beta) {
   const float size = d < 0.0f ? -d : d;
-  switch (op.distance) {
-    case DistanceKind::l1:
-      return size;
-    case DistanceKind::l2:
-      return d * d;
-    case DistanceKind::smooth_l1:
-      return size < op.beta ? 0.5f * d * d / op.beta : size - 0.5f * op.beta;
-  }
-  return 0.0f;
+  if (Kind == DistanceKind::l1) return size;
+  if (Kind == DistanceKind::l2) return d * d;
+  return size < beta ? 0.5f * d * d / beta : size - 0.5f * beta;
 }
 
-DAYBREAK_INLINE float derivative(const Distance& op, float d) {
+template <DistanceKind Kind>
+DAYBREAK_INLINE float derivative(float d, float beta) {
+  if (Kind == DistanceKind::l2) return 2.0f * d;
+  const float negative = d < 0.0f ? -1.0f : d;  // d itself for 0 and NaN
+  const float sign = d > 0.0f ? 1.0f : negative;
+  if (Kind == DistanceKind::l1) return sign;
   const float size = d < 0.0f ? -d : d;
-  const float sign = d > 0.0f ? 1.0f : d < 0.0f ? -1.0f : d;  // d itself for 0 and NaN
-  switch (op.distance) {
-    case DistanceKind::l1:
-      return sign;
-    case DistanceKind::l2:
-      return 2.0f * d;
-    case DistanceKind::smooth_l1:
-      return size < op.beta ? d / op.beta : sign;
-  }
-  return 0.0f;
+  return size < beta ? d / beta : sign;
 }
 
-DAYBREAK_MULTIARCH double sum_range(const Distance& op, const float* x, const float* t,
-                                    std::int64_t begin, std::int64_t end) {
+template <DistanceKind Kind>
+DAYBREAK_INLINE double sum_of(float beta, const float* x, const float* t, std::int64_t begin,
+                              std::int64_t end) {
   double lanes[kLanes] = {};
   std::int64_t i = begin;
   for (; i + kLanes <= end; i += kLanes) {
 #pragma omp simd
-    for (int l = 0; l < kLanes; ++l) lanes[l] += value(op, x[i + l] - t[i + l]);
+    for (int l = 0; l < kLanes; ++l) lanes[l] += value<Kind>(x[i + l] - t[i + l], beta);
   }
-  for (; i < end; ++i) lanes[i % kLanes] += value(op, x[i] - t[i]);
+  for (; i < end; ++i) lanes[i % kLanes] += value<Kind>(x[i] - t[i], beta);
   double sum = 0.0;
   for (double lane : lanes) sum += lane;
   return sum;
 }
 
 // dx or dt may be null. Adding 0 keeps -0 out of the padding.
-DAYBREAK_MULTIARCH void gradient_range(const Distance& op, float scale, const float* x,
-                                       const float* t, float* dx, float* dt, std::int64_t begin,
-                                       std::int64_t end) {
+template <DistanceKind Kind>
+DAYBREAK_INLINE void gradient_of(float beta, float scale, const float* x, const float* t, float* dx,
+                                 float* dt, std::int64_t begin, std::int64_t end) {
   if (dx && dt) {
 #pragma omp simd
     for (std::int64_t i = begin; i < end; ++i) {
-      const float g = scale * derivative(op, x[i] - t[i]) + 0.0f;
+      const float g = scale * derivative<Kind>(x[i] - t[i], beta) + 0.0f;
       dx[i] = g;
       dt[i] = 0.0f - g;
     }
@@ -71,7 +63,33 @@ DAYBREAK_MULTIARCH void gradient_range(const Distance& op, float scale, const fl
   if (!out) return;
 #pragma omp simd
   for (std::int64_t i = begin; i < end; ++i) {
-    out[i] = signed_scale * derivative(op, x[i] - t[i]) + 0.0f;
+    out[i] = signed_scale * derivative<Kind>(x[i] - t[i], beta) + 0.0f;
+  }
+}
+
+DAYBREAK_MULTIARCH double sum_range(const Distance& op, const float* x, const float* t,
+                                    std::int64_t begin, std::int64_t end) {
+  switch (op.distance) {
+    case DistanceKind::l1:
+      return sum_of<DistanceKind::l1>(op.beta, x, t, begin, end);
+    case DistanceKind::l2:
+      return sum_of<DistanceKind::l2>(op.beta, x, t, begin, end);
+    case DistanceKind::smooth_l1:
+      return sum_of<DistanceKind::smooth_l1>(op.beta, x, t, begin, end);
+  }
+  return 0.0;
+}
+
+DAYBREAK_MULTIARCH void gradient_range(const Distance& op, float scale, const float* x,
+                                       const float* t, float* dx, float* dt, std::int64_t begin,
+                                       std::int64_t end) {
+  switch (op.distance) {
+    case DistanceKind::l1:
+      return gradient_of<DistanceKind::l1>(op.beta, scale, x, t, dx, dt, begin, end);
+    case DistanceKind::l2:
+      return gradient_of<DistanceKind::l2>(op.beta, scale, x, t, dx, dt, begin, end);
+    case DistanceKind::smooth_l1:
+      return gradient_of<DistanceKind::smooth_l1>(op.beta, scale, x, t, dx, dt, begin, end);
   }
 }
 
