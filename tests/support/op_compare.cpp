@@ -41,15 +41,26 @@ class Comparison {
       const Want want = gradients ? Want::backward : Want::forward;
       expected_ = run_reference(op_, data_, mode, DType::f64, want);
       expected32_ = run_reference(op_, data_, mode, DType::f32, want);
-      run_mode(gradients);
+      for (const Layout layout : options_.input_layouts) run_mode(gradients, layout);
     }
   }
 
  private:
-  void run_mode(bool gradients) {
+  KernelQuery forward_query(Layout layout) {
+    KernelQuery query = plain_query(op_, inputs_, Pass::forward, mode_, options_.dtype);
+    for (TensorDesc& desc : query.inputs) {
+      if (desc.dtype != options_.dtype) continue;
+      desc.layout = layout;
+      desc.bytes = backend_.layout_bytes(desc.shape, desc.dtype, layout);
+    }
+    return query;
+  }
+
+  void run_mode(bool gradients, Layout layout) {
     const std::string mode = mode_ == Mode::train ? "train" : "eval";
     std::set<std::string> seen;
-    const auto offers = ask(plain_query(op_, inputs_, Pass::forward, mode_, options_.dtype));
+    SCOPED_TRACE("inputs in " + backend_.layout_name(layout));
+    const auto offers = ask(forward_query(layout));
     for (const KernelOffer& offer : offers) {
       SCOPED_TRACE(mode + " forward, offer '" + offer.name + "'");
       Saved saved = forward(offer);
@@ -60,7 +71,7 @@ class Comparison {
     if (!gradients || (op_.backward_reads().aux && mode_ == Mode::train)) return;
     // Backward kernels must also cope with plain tensors, whatever the forward pass prefers.
     Saved plain;
-    const auto query = plain_query(op_, inputs_, Pass::forward, mode_, options_.dtype);
+    const KernelQuery query = forward_query(kNchw);
     plain.inputs = query.inputs;
     plain.params = query.params;
     plain.output = query.output;

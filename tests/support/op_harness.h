@@ -17,6 +17,9 @@ void check_gradients(const Op& op, const std::vector<Shape>& inputs, Mode mode =
 struct HarnessOptions {
   DType dtype = DType::f32;
   std::vector<Mode> modes = {Mode::train, Mode::eval};
+  /// What forward queries say their float inputs lie in: plain as at the entry of a net, and a
+  /// backend's own layouts as in its middle.
+  std::vector<Layout> input_layouts = {kNchw};
   bool eval_backward = false;  ///< also ask for gradients in evaluation mode
   double tolerance = 2e-6;     ///< relative L2 error allowed, times sqrt(terms in a sum)
   double tolerance_cap = 1e-4;
