@@ -14,6 +14,7 @@ if(CCACHE)
 endif()
 
 add_library(daybreak_flags INTERFACE)
+target_compile_definitions(daybreak_flags INTERFACE DAYBREAK_VERSION="${PROJECT_VERSION}")
 target_compile_options(daybreak_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror=return-type>)
 if(DAYBREAK_WERROR)

@@ -45,10 +45,10 @@ class CpuMemory final : public Memory {
  public:
   explicit CpuMemory(std::size_t bytes) : bytes_(bytes) {
     if (bytes_ == 0) return;
-    if (bytes_ > std::numeric_limits<std::size_t>::max() / 2) refuse(available_memory());
+    if (bytes_ > std::numeric_limits<std::size_t>::max() / 2) refuse(available_host_memory());
     // Touching what the machine does not have would end the process; small pieces are not worth it.
     if (bytes_ >= kHugePage) {
-      const std::size_t available = available_memory();
+      const std::size_t available = available_host_memory();
       if (bytes_ > available) refuse(available);
     }
     mapped_ = bytes_ + (bytes_ >= kHugePage ? kHugePage : 0);
@@ -97,7 +97,7 @@ class CpuMemory final : public Memory {
 
 }  // namespace
 
-std::size_t available_memory() {
+std::size_t available_host_memory() {
   constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
   const std::size_t machine = read_field("/proc/meminfo", "MemAvailable:", kNoLimit / 1024) * 1024;
   const std::size_t limit = read_number("/sys/fs/cgroup/memory.max", kNoLimit);

@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/bench_net.h"
+#include "cli/command.h"
+#include "core/parallel.h"
+#include "core/text.h"
+#include "layers/build_graph.h"
+#include "train/net_table.h"
+#include "train/session.h"
+
+namespace daybreak {
+namespace {
+
+struct DescribeOptions {
+  std::string path;
+  int batch = 0;
+  std::string size;
+  bool plan = false;
+};
+
+NetworkSpec network_of(const std::string& path, const CommonOptions& common, int& batch) {
+  if (is_network_file(path)) {
+    if (batch == 0) batch = 128;
+    return load_network(path, common.sets);
+  }
+  SolverConfig config = load_solver_or_run(path, common.solver_sets());
+  if (batch == 0) batch = config.spec.batch;
+  return config.net;
+}
+
+std::string step_list(const Plan& plan) {
+  std::string text = "steps:\n";
+  for (const PlanStep& step : plan.steps) {
+    text += fmt::format("  {:<16} {:<28} {:<16} {}\n", step.layer, step.op, to_string(step.pass),
+                        step.kernel);
+  }
+  return text;
+}
+
+int run_describe(DescribeOptions options, const CommonOptions& common) {
+  const int threads = common.threads > 0 ? common.threads : usable_cores();
+  set_compute_threads(threads);
+  NetworkSpec net = network_of(options.path, common, options.batch);
+  use_placeholder_statistics(net.input);
+  const Graph graph = build_graph(net, {.classes = 0, .with_loss = true});
+  const BackendPtr backend = make_backend(common.device.empty() ? "auto" : common.device, threads);
+  const auto [height, width] = parse_size(options.size);
+  Executor executor(graph, *backend);
+  const bool trains = graph.loss != kNone;
+  const PlanId plan = executor.add_plan(
+      plan_request(graph, trains ? Mode::train : Mode::eval, options.batch, height, width));
+  if (common.json != "-") {
+    fmt::print("{}: {} x {} x {} on {}\n", graph.name, net.input.channels,
+               height > 0 ? height : net.input.height, width > 0 ? width : net.input.width,
+               backend->identity());
+    fmt::print("{}", layer_table(graph, executor.plan(plan), common.verbose || options.plan));
+    if (options.plan) fmt::print("{}", step_list(executor.plan(plan)));
+  }
+  write_json_result(common, describe_json(graph, executor.plan(plan)));
+  return 0;
+}
+
+}  // namespace
+
+Command add_describe(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<DescribeOptions>();
+  CLI::App* verb =
+      add_verb(app, common, "describe", "layers, shapes, parameters, FLOPs, memory plan, kernels");
+  verb->add_option("file", options->path, "NET.yaml, SOLVER.yaml or a run folder")->required();
+  verb->add_option("--batch", options->batch, "pictures a step")->check(CLI::Range(1, 65536));
+  verb->add_option("--size", options->size, "picture size HxW (default: the network's)");
+  verb->add_flag("--plan", options->plan, "also every step with its kernel");
+  return {verb, [options, &common] { return run_describe(*options, common); }};
+}
+
+}  // namespace daybreak

@@ -1,0 +1,151 @@
+#include "train/checkpoints.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/text.h"
+#include "train/signals.h"
+#include "train/weights.h"
+
+namespace daybreak {
+namespace {
+
+constexpr const char* kFormat = "daybreak-checkpoint 1";
+
+std::string text_of(const std::deque<double>& values) {
+  std::string text;
+  for (double value : values) text += (text.empty() ? "" : " ") + format_float(value);
+  return text;
+}
+
+std::deque<double> numbers_of(const std::string& text) {
+  std::deque<double> values;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    if (const auto value = parse_double(text.substr(at, end - at))) values.push_back(*value);
+    at = end + 1;
+  }
+  return values;
+}
+
+// Typed access to the string map of a file; a missing or damaged entry is a DataError.
+class MetaReader {
+ public:
+  explicit MetaReader(const CheckpointData& data) : data_(data) {}
+
+  const std::string& text(const char* key) const {
+    const auto found = data_.meta.find(key);
+    if (found == data_.meta.end()) {
+      throw DataError(data_.path, fmt::format("is no checkpoint of a training: \"{}\" is missing; "
+                                              "weights alone can be given with --init",
+                                              key));
+    }
+    return found->second;
+  }
+  std::int64_t integer(const char* key) const {
+    const auto value = parse_int(text(key));
+    if (!value) throw DataError(data_.path, fmt::format("\"{}\" is not a number", key));
+    return *value;
+  }
+  double number(const char* key) const {
+    const auto value = parse_double(text(key));
+    if (!value) throw DataError(data_.path, fmt::format("\"{}\" is not a number", key));
+    return *value;
+  }
+
+ private:
+  const CheckpointData& data_;
+};
+
+}  // namespace
+
+CheckpointData checkpoint_of(Session& session, const TrainingState& state,
+                             const std::string& config) {
+  CheckpointData data;
+  data.tensors = read_weights(session.executor());
+  for (NamedTensor& tensor : read_slots(session.executor())) {
+    data.tensors.push_back(std::move(tensor));
+  }
+  auto& meta = data.meta;
+  meta["format"] = kFormat;
+  meta["step"] = std::to_string(state.step);
+  meta["update"] = std::to_string(state.update);
+  meta["samples"] = std::to_string(state.samples);
+  meta["seconds"] = format_float(state.seconds);
+  meta["epoch_loss"] = format_float(state.epoch_loss);
+  meta["epoch_steps"] = std::to_string(state.epoch_steps);
+  meta["epoch_correct"] = std::to_string(state.epoch_correct);
+  meta["epoch_samples"] = std::to_string(state.epoch_samples);
+  meta["epoch_seconds"] = format_float(state.epoch_seconds);
+  meta["best_value"] = format_float(state.best_value);
+  meta["best_top1"] = format_float(state.best_top1);
+  meta["best_epoch"] = std::to_string(state.best_epoch);
+  meta["first_loss"] = format_float(state.first_loss);
+  meta["last_losses"] = text_of(state.last_losses);
+  meta["optimizer"] =
+      std::string(to_string(session.executor().optimizer().value_or(OptimizerAttrs{}).kind));
+  meta["seed"] = std::to_string(session.solver().seed);
+  meta["threads"] = std::to_string(session.threads());
+  meta["backend"] = session.backend().identity();
+  meta["config"] = config;
+  return data;
+}
+
+TrainingState restore_checkpoint(Session& session, const CheckpointData& data) {
+  const MetaReader meta(data);
+  TrainingState state;
+  state.step = meta.integer("step");
+  state.update = static_cast<std::uint64_t>(meta.integer("update"));
+  state.samples = meta.integer("samples");
+  state.seconds = meta.number("seconds");
+  state.epoch_loss = meta.number("epoch_loss");
+  state.epoch_steps = meta.integer("epoch_steps");
+  state.epoch_correct = meta.integer("epoch_correct");
+  state.epoch_samples = meta.integer("epoch_samples");
+  state.epoch_seconds = meta.number("epoch_seconds");
+  state.best_value = meta.number("best_value");
+  state.best_top1 = meta.number("best_top1");
+  state.best_epoch = meta.integer("best_epoch");
+  state.first_loss = meta.number("first_loss");
+  state.last_losses = numbers_of(meta.text("last_losses"));
+  if (state.step < 0 || state.step > session.schedule().total_steps()) {
+    throw DataError(data.path, fmt::format("was made at step {}, but the schedule has {} steps",
+                                           state.step, session.schedule().total_steps()));
+  }
+  write_weights(session.executor(), data.path, data.tensors, /*partial=*/false);
+  // The arrays belong to the optimizer of the step before; the phase that follows may change it.
+  const std::int64_t before = std::max<std::int64_t>(0, state.step - 1);
+  session.executor().set_optimizer(session.phase(session.schedule().at(before).phase).optimizer);
+  write_slots(session.executor(), data.path, data.tensors);
+  return state;
+}
+
+bool CheckpointObserver::due(const TrainingState& state) const {
+  const Length& every = session_.solver().checkpoint.every;
+  const Schedule& schedule = session_.schedule();
+  const std::int64_t epoch = schedule.position(state.step - 1).epoch;
+  return length_due(every, state.step, schedule.steps_in_epoch(epoch),
+                    state.step == schedule.epoch_end_step(epoch), epoch + 1);
+}
+
+void CheckpointObserver::on_step(const StepEvent& event) {
+  // At the end of an epoch the evaluation comes first: on_epoch saves.
+  const Schedule& schedule = session_.schedule();
+  const std::int64_t epoch = schedule.position(event.state.step - 1).epoch;
+  const bool epoch_end = event.state.step == schedule.epoch_end_step(epoch);
+  if (save_requested() || (due(event.state) && !epoch_end)) save(event.state, /*best=*/false);
+}
+
+void CheckpointObserver::on_epoch(const EpochEvent& event) {
+  const bool last = event.state.step == session_.schedule().total_steps();
+  if (event.best || last || due(event.state)) save(event.state, event.best);
+}
+
+void CheckpointObserver::save(const TrainingState& state, bool best) {
+  if (state.step == saved_step_ && !best) return;
+  store_.save(state.step, checkpoint_of(session_, state, config_), best);
+  saved_step_ = state.step;
+}
+
+}  // namespace daybreak

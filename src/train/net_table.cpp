@@ -1,0 +1,77 @@
+#include "train/net_table.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+#include "plan/describe.h"
+#include "report/table.h"
+#include "report/text.h"
+
+namespace daybreak {
+
+std::string layer_table(const Graph& graph, const Plan& plan, bool kernels) {
+  std::vector<TableColumn> columns = {{"layer"},
+                                      {"operations", Align::left, 44},
+                                      {"output"},
+                                      {"params", Align::right},
+                                      {"FLOP", Align::right}};
+  if (kernels) columns.push_back({"kernels", Align::left, 60});
+  Table table(columns);
+  std::int64_t params = 0, flops = 0;
+  for (const LayerSummary& layer : summarize(graph, plan)) {
+    params += layer.params;
+    flops += layer.flops;
+    std::vector<std::string> cells = {layer.name, layer.ops, to_string(layer.output),
+                                      with_separators(layer.params),
+                                      human_flops(static_cast<double>(layer.flops))};
+    if (kernels) cells.push_back(layer.kernels);
+    table.add_row(std::move(cells));
+  }
+  table.add_rule();
+  table.add_row({"total", fmt::format("{} layers", table.rows() - 1), "", with_separators(params),
+                 human_flops(static_cast<double>(flops))});
+  const MemoryReport& memory = plan.memory;
+  return table.to_string() +
+         fmt::format("memory at batch {}: {} (lower bound {}, ratio {:.3f}; {} without sharing)\n",
+                     plan.request.batch, format_bytes(memory.arena_bytes),
+                     format_bytes(memory.lower_bound),
+                     static_cast<double>(memory.arena_bytes) /
+                         static_cast<double>(std::max<std::size_t>(1, memory.lower_bound)),
+                     format_bytes(memory.naive_bytes));
+}
+
+std::string describe_json(const Graph& graph, const Plan& plan) {
+  nlohmann::ordered_json json;
+  std::int64_t params = 0, flops = 0;
+  auto layers = nlohmann::ordered_json::array();
+  for (const LayerSummary& layer : summarize(graph, plan)) {
+    params += layer.params;
+    flops += layer.flops;
+    layers.push_back({{"name", layer.name},
+                      {"operations", layer.ops},
+                      {"output", {layer.output.c, layer.output.h, layer.output.w}},
+                      {"params", layer.params},
+                      {"flops", layer.flops},
+                      {"kernels", layer.kernels}});
+  }
+  json["name"] = graph.name;
+  json["params"] = params;
+  json["flops_forward_per_sample"] = flops;
+  json["batch"] = plan.request.batch;
+  json["layers"] = std::move(layers);
+  json["arena_bytes"] = plan.memory.arena_bytes;
+  json["arena_lower_bound_bytes"] = plan.memory.lower_bound;
+  auto steps = nlohmann::ordered_json::array();
+  for (const PlanStep& step : plan.steps) {
+    steps.push_back({{"layer", step.layer},
+                     {"op", step.op},
+                     {"pass", to_string(step.pass)},
+                     {"kernel", step.kernel}});
+  }
+  json["steps"] = std::move(steps);
+  return json.dump();
+}
+
+}  // namespace daybreak

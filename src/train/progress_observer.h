@@ -1,0 +1,27 @@
+#pragma once
+
+#include "report/progress.h"
+#include "train/trainer.h"
+
+namespace daybreak {
+
+/// Shows the training on the terminal: a bar with ETA, or a line an epoch.
+class ProgressObserver final : public Observer {
+ public:
+  ProgressObserver(Progress& progress, const Schedule& schedule)
+      : progress_(progress), schedule_(schedule) {}
+
+  void on_epoch_begin(const TrainingState& state, std::int64_t epoch) override;
+  void on_step(const StepEvent& event) override;
+  void on_evaluate(std::int64_t done, std::int64_t total) override;
+  void on_epoch(const EpochEvent& event) override;
+
+ private:
+  Progress& progress_;
+  const Schedule& schedule_;
+  std::int64_t steps_before_ = 0;  // the epoch under way
+  double seconds_before_ = 0.0;
+  bool evaluating_ = false;
+};
+
+}  // namespace daybreak

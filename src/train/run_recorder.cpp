@@ -1,0 +1,197 @@
+#include "train/run_recorder.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "core/version.h"
+#include "report/png_plot.h"
+
+namespace daybreak {
+namespace {
+
+constexpr int kGridPictures = 32;
+
+std::string device_text(const Session& session) {
+  const SolverSpec& solver = session.solver();
+  static const char* const kNames[] = {"f32", "bf16", "f16"};
+  return fmt::format("{}, {} threads, {}", solver.device == "auto" ? "cpu" : solver.device,
+                     session.threads(), kNames[static_cast<int>(solver.precision)]);
+}
+
+// One sample as the loader makes it: fitted and augmented, before normalisation.
+Image picture_of(const Batch& batch, const LoaderOptions& options, int index) {
+  Image image;
+  const std::size_t pixels = static_cast<std::size_t>(options.width) * options.height;
+  image.reshape(options.width, options.height,
+                static_cast<int>(batch.images.size() / (pixels * options.batch)));
+  const std::size_t bytes = static_cast<std::size_t>(image.w) * image.h * image.c;
+  const auto begin = batch.images.begin() + static_cast<std::ptrdiff_t>(bytes * index);
+  image.hwc.assign(begin, begin + static_cast<std::ptrdiff_t>(bytes));
+  return image;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> versions_of(Backend& backend) {
+  return {{"daybreak", kVersion}, {"backend", backend.identity()}};
+}
+
+Image sample_grid(const Session& session, int phase, int count) {
+  LoaderOptions options = session.phase(phase).loader;
+  options.workers = 0;
+  options.batch = std::min<int>(count, static_cast<int>(session.data().train.size()));
+  Loader loader(session.data().train, options);
+  loader.start(0, 0);
+  const Batch& batch = loader.next();
+  std::vector<Image> pictures;
+  std::vector<std::string> labels;
+  for (int i = 0; i < batch.count; ++i) {
+    pictures.push_back(picture_of(batch, options, i));
+    labels.push_back(class_name(session.data().train.classes(), batch.labels[i]));
+  }
+  const int scale = std::max(1, 96 / std::max(1, options.width));
+  return picture_grid(pictures, labels, 8, scale);
+}
+
+RunRecorder::RunRecorder(Session& session, std::string run_dir, std::string layers_text,
+                         std::int64_t resumed_epoch, std::int64_t resumed_step)
+    : session_(session),
+      run_dir_(std::move(run_dir)),
+      csv_(run_dir_ + "/results.csv", resumed_epoch),
+      events_(run_dir_) {
+  if (resumed_step > 0) curve_.load(run_dir_ + "/steps.csv", resumed_step);
+  fill_static_parts(layers_text);
+  const Image grid = sample_grid(session_, 0, kGridPictures);
+  write_png(run_dir_ + "/train_batch0.png", grid);
+  report_.training_samples = grid;
+}
+
+void RunRecorder::fill_static_parts(const std::string& layers_text) {
+  const SolverSpec& solver = session_.solver();
+  const Dataset& train = session_.data().train;
+  const InputSpec& input = session_.config().net.input;
+  summary_.name = solver.name;
+  summary_.device = solver.device == "auto" ? "cpu" : solver.device;
+  static const char* const kPrecisions[] = {"f32", "bf16", "f16"};
+  summary_.precision = kPrecisions[static_cast<int>(solver.precision)];
+  summary_.threads = session_.threads();
+  summary_.seed = solver.seed;
+  summary_.params = session_.executor().graph().trained_parameters();
+  summary_.versions = versions_of(session_.backend());
+  report_.run_name = run_dir_;
+  report_.net_name = session_.config().net.name;
+  report_.data_name =
+      fmt::format("{}, {} train / {} evaluation, {}x{}x{}", solver.data.name, train.size(),
+                  session_.validation().size(), input.width, input.height, input.channels);
+  report_.device = device_text(session_);
+  report_.class_names = train.classes();
+  report_.layers_text = layers_text;
+  report_.config_text = print_config(session_.config());
+  report_.environment = summary_.versions;
+  const Schedule& schedule = session_.schedule();
+  report_.planned_epochs =
+      static_cast<int>(schedule.position(schedule.total_steps() - 1).epoch + 1);
+  for (std::size_t p = 1; p < schedule.phases().size(); ++p) {
+    report_.marks.push_back({schedule.phases()[p].begin_step, fmt::format("phase {}", p + 1)});
+  }
+}
+
+void RunRecorder::on_step(const StepEvent& event) {
+  curve_.add({event.state.step, event.knobs.lr, event.knobs.momentum, event.report.loss});
+}
+
+void RunRecorder::on_epoch(const EpochEvent& event) {
+  const EpochRow& row = event.row;
+  events_.scalar("train/loss", row.step, row.train_loss);
+  events_.scalar("train/top1", row.step, event.train_top1);
+  events_.scalar("lr", row.step, row.lr);
+  events_.scalar("momentum", row.step, row.momentum);
+  if (event.result != nullptr) {
+    events_.scalar("val/loss", row.step, row.val_loss);
+    events_.scalar("val/top1", row.step, row.val_top1);
+    report_.metrics = *event.result;
+    report_.metrics_of = fmt::format("evaluation after epoch {}", row.epoch);
+    summary_.final_loss = row.val_loss;
+    summary_.final_top1 = row.val_top1;
+    summary_.final_top5 = row.val_top5;
+    add_mistakes(*event.result);
+  }
+  events_.flush();
+  if (!event.epoch_done) return;
+  csv_.add(row);
+  report_.train_top1.push_back(event.train_top1);
+  curve_.save(run_dir_ + "/steps.csv");
+  summary_.best_epoch = event.state.best_epoch;
+  if (event.state.best_epoch > 0) summary_.best_top1 = event.state.best_top1;
+  report_.seconds = row.seconds;
+  report_.status = "running";
+  write_report();
+}
+
+void RunRecorder::add_mistakes(const ClassificationResult& result) {
+  report_.mistakes.clear();
+  for (const WrongSample& sample : result.mistakes) {
+    MistakePicture mistake;
+    mistake.sample = sample;
+    mistake.picture = session_.validation().load(sample.index);
+    mistake.source = session_.validation().name(sample.index);
+    report_.mistakes.push_back(std::move(mistake));
+  }
+}
+
+void RunRecorder::write_report() {
+  report_.epochs = csv_.rows();
+  report_.steps = curve_.points();
+  if (report_.train_top1.size() != report_.epochs.size()) report_.train_top1.clear();
+  write_html_report(run_dir_ + "/report.html", report_);
+}
+
+void RunRecorder::write_pictures() {
+  write_png(run_dir_ + "/results.png", plot_picture(report_plots(report_), 2));
+  if (report_.metrics) {
+    write_png(run_dir_ + "/confusion_matrix.png",
+              confusion_picture(*report_.metrics, report_.class_names));
+  }
+  if (report_.mistakes.empty()) return;
+  std::vector<Image> pictures;
+  std::vector<std::string> labels;
+  for (const MistakePicture& mistake : report_.mistakes) {
+    pictures.push_back(mistake.picture);
+    labels.push_back(class_name(report_.class_names, mistake.sample.predicted) + " (" +
+                     class_name(report_.class_names, mistake.sample.label) + ")");
+  }
+  const int scale = std::max(1, 96 / std::max(1, pictures[0].w));
+  write_png(run_dir_ + "/mistakes.png", picture_grid(pictures, labels, 8, scale));
+}
+
+void RunRecorder::finish(const TrainingState& state, const std::string& status,
+                         const std::vector<std::string>& warnings) {
+  summary_.status = status;
+  summary_.epochs = csv_.rows().empty() ? 0 : csv_.rows().back().epoch;
+  summary_.steps = state.step;
+  summary_.samples = state.samples;
+  summary_.seconds = state.seconds;
+  double training_seconds = state.epoch_seconds;
+  std::int64_t samples = state.epoch_samples, before = 0;
+  for (const EpochRow& row : csv_.rows()) {
+    const double count = static_cast<double>(row.samples - before);
+    before = row.samples;
+    if (!(row.images_per_second > 0.0)) continue;
+    training_seconds += count / row.images_per_second;
+    samples += static_cast<std::int64_t>(count);
+  }
+  if (training_seconds > 0.0) {
+    summary_.images_per_second = static_cast<double>(samples) / training_seconds;
+  }
+  summary_.warnings = warnings;
+  report_.status = status;
+  report_.warnings = warnings;
+  report_.seconds = state.seconds;
+  write_report();
+  write_pictures();
+  write_summary(run_dir_ + "/results.json", summary_);
+}
+
+}  // namespace daybreak

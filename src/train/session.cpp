@@ -1,0 +1,179 @@
+#include "train/session.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/parallel.h"
+#include "data/stats.h"
+#include "layers/build_graph.h"
+#include "train/param_knobs.h"
+
+namespace daybreak {
+namespace {
+
+bool measured(const InputSpec& input) {
+  return input.mean.empty() || input.std.empty();
+}
+
+DType activation_dtype(const std::string& device, Precision precision) {
+  if (device == "ref" || precision == Precision::f32) return DType::f32;
+  return precision == Precision::bf16 ? DType::bf16 : DType::f16;
+}
+
+// True when every picture is used at the network's size, so that fitted ones may be cached.
+bool keeps_fitted_size(const SolverSpec& spec) {
+  if (sets_size(spec.augment)) return false;
+  return std::none_of(spec.phases.begin(), spec.phases.end(), [](const PhaseSpec& phase) {
+    return phase.image || (phase.augment && sets_size(*phase.augment));
+  });
+}
+
+// Batches of a training plan that differ only in what the optimizer does share one plan.
+bool same_plan(const PlanRequest& a, const PlanRequest& b) {
+  return a.batch == b.batch && a.height == b.height && a.width == b.width && a.frozen == b.frozen;
+}
+
+}  // namespace
+
+void use_placeholder_statistics(InputSpec& input) {
+  if (!measured(input)) return;
+  input.mean.assign(static_cast<std::size_t>(input.channels), 0.0);
+  input.std.assign(static_cast<std::size_t>(input.channels), 1.0);
+}
+
+BackendPtr make_backend(const std::string& device, int threads) {
+  if (device == "ref") return make_ref_backend();
+  if (device == "cpu") return make_cpu_backend(threads);
+  if (device == "auto") return make_cpu_backend(threads);
+  throw DeviceError(fmt::format("device \"{}\" is not available in this build (cpu is)", device));
+}
+
+Session::Session(SolverConfig config, const SessionOptions& options)
+    : config_(std::move(config)), threads_(options.threads > 0 ? options.threads : usable_cores()) {
+  set_compute_threads(threads_);
+  build_graph(config_.net,
+              {.classes = 0, .with_loss = true});  // every shape error, before any data
+  backend_ = make_backend(config_.spec.device, threads_);
+  const DType dtype = activation_dtype(config_.spec.device, config_.spec.precision);
+  if (!backend_->supports(dtype)) {
+    throw DeviceError(fmt::format("{} has no {} arithmetic; use --precision f32",
+                                  backend_->identity(), to_string(dtype)));
+  }
+  open_input(options);
+  BuildOptions build;
+  build.classes = data_.evaluation().class_count();
+  build.with_loss = true;
+  executor_ = std::make_unique<Executor>(build_graph(config_.net, build), *backend_);
+  if (options.training) plan_phases();
+  plan_evaluation();
+  executor_->prepare();
+  if (config_.spec.accumulate > 1 && options.training) executor_->prepare_accumulation();
+  executor_->initialize(config_.spec.seed);
+  for (PhaseRuntime& phase : phases_) {
+    const std::size_t index = static_cast<std::size_t>(&phase - phases_.data());
+    const PhasePlan& plan = schedule_->phases()[index];
+    phase.groups = executor_->params().groups(
+        param_knobs(executor_->graph(), plan.optimizer,
+                    frozen_params(executor_->graph(), plan.freeze, plan.mark)));
+  }
+}
+
+// Every error of names and shapes, before any data is read.
+void Session::check_network() const {
+  NetworkSpec net = config_.net;
+  use_placeholder_statistics(net.input);
+  const Graph graph = build_graph(net, {.classes = 0, .with_loss = true});
+  if (graph.loss == kNone) {
+    throw ConfigError(net.mark, "network \"" + net.name +
+                                    "\" has no loss layer, so it cannot be trained or tested; "
+                                    "end it with softmax_loss, for example");
+  }
+}
+
+void Session::open_input(const SessionOptions& options) {
+  OpenOptions open;
+  open.progress = options.data_progress;
+  open.cache_fitted = keeps_fitted_size(config_.spec);
+  open.need_train = options.training || options.need_train || measured(config_.net.input);
+  data_ = open_data(config_.spec.data, config_.net.input, open);
+  for (const BadInput& bad : data_.bad_inputs) {
+    spdlog::warn("{}: left out: {}", bad.path, bad.reason);
+  }
+  complete_statistics(config_.net.input, data_.train);
+}
+
+LoaderOptions Session::loader_options(int batch, int image) const {
+  const InputSpec& input = config_.net.input;
+  LoaderOptions options;
+  options.batch = batch;
+  options.height = image > 0 ? image : input.height;
+  options.width = image > 0 ? image : input.width;
+  options.fit = input.fit;
+  options.mean_colour = mean_colour(input);
+  options.seed = config_.spec.seed;
+  options.workers = config_.spec.data.workers;
+  options.last_batch = config_.spec.last_batch;
+  return options;
+}
+
+// Requests that are equal in everything a plan depends on share one plan.
+PlanId Session::plan_for(const PlanRequest& request) {
+  for (const auto& [known, id] : requests_) {
+    if (same_plan(known, request)) return id;
+  }
+  requests_.emplace_back(request, executor_->add_plan(request));
+  return requests_.back().second;
+}
+
+void Session::plan_phases() {
+  const SolverSpec& spec = config_.spec;
+  schedule_ = std::make_unique<Schedule>(spec, data_.train.size());
+  const Graph& graph = executor_->graph();
+  for (const PhasePlan& phase : schedule_->phases()) {
+    PlanRequest request;
+    request.batch = phase.batch;
+    request.height = request.width = phase.image;
+    request.dtype = activation_dtype(spec.device, spec.precision);
+    request.frozen = frozen_params(graph, phase.freeze, phase.mark);
+    request.keep = {graph.loss, graph.topk, graph.prediction};
+    PhaseRuntime runtime;
+    runtime.plans.full = plan_for(request);
+    request.batch = static_cast<int>(data_.train.size() % phase.batch);
+    if (spec.last_batch == LastBatch::keep && request.batch > 0) {
+      runtime.plans.partial = plan_for(request);
+    }
+    runtime.optimizer = optimizer_attrs(phase.optimizer);
+    runtime.loader = loader_options(phase.batch, phase.image);
+    runtime.loader.transforms = phase.augment;
+    runtime.loader.shuffle = true;
+    runtime.loader.repeat = true;
+    phases_.push_back(std::move(runtime));
+  }
+}
+
+void Session::plan_evaluation() {
+  PlanRequest request;
+  request.mode = Mode::eval;
+  request.batch = eval_loader().batch;
+  request.dtype = activation_dtype(config_.spec.device, config_.spec.precision);
+  request.keep = {executor_->graph().prediction};
+  eval_plan_ = executor_->add_plan(request);
+}
+
+LoaderOptions Session::eval_loader() const {
+  const SolverSpec& spec = config_.spec;
+  LoaderOptions options =
+      loader_options(spec.evaluate_batch > 0 ? spec.evaluate_batch : spec.batch, 0);
+  options.shuffle = false;
+  options.last_batch = LastBatch::keep;
+  return options;
+}
+
+const Dataset& Session::validation() const {
+  return data_.evaluation();
+}
+
+}  // namespace daybreak

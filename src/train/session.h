@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/solver_config.h"
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "plan/executor.h"
+#include "train/schedule.h"
+#include "train/supervised.h"
+
+namespace daybreak {
+
+/// What a verb needs of a session.
+struct SessionOptions {
+  bool training = true;    ///< plan the phases; otherwise evaluation only
+  bool need_train = true;  ///< the training part must be there
+  int threads = 0;         ///< compute threads; 0: all usable cores
+  std::function<void(std::int64_t done, std::int64_t total)> data_progress;
+};
+
+/// A phase of training bound to its plan, knobs and loader settings.
+struct PhaseRuntime {
+  StepPlans plans;
+  OptimizerAttrs optimizer;
+  std::vector<UpdateGroup> groups;
+  LoaderOptions loader;
+};
+
+/// Everything that is built from a configuration before the first step: data, network, backend,
+/// plans and memory. Building it finds every error that can be known beforehand.
+class Session {
+ public:
+  /// Throws ConfigError, DataError or DeviceError.
+  Session(SolverConfig config, const SessionOptions& options);
+
+  const SolverConfig& config() const { return config_; }
+  const SolverSpec& solver() const { return config_.spec; }
+  const DataParts& data() const { return data_; }
+  /// The part evaluated during training: val where there is one, else test.
+  const Dataset& validation() const;
+  Executor& executor() { return *executor_; }
+  Backend& backend() { return *backend_; }
+  const Schedule& schedule() const { return *schedule_; }
+  const PhaseRuntime& phase(int index) const { return phases_[index]; }
+  PlanId eval_plan() const { return eval_plan_; }
+  LoaderOptions eval_loader() const;
+  int threads() const { return threads_; }
+
+ private:
+  void check_network() const;
+  void open_input(const SessionOptions& options);
+  PlanId plan_for(const PlanRequest& request);
+  void plan_phases();
+  void plan_evaluation();
+  LoaderOptions loader_options(int batch, int image) const;
+
+  SolverConfig config_;
+  int threads_ = 1;
+  DataParts data_;
+  BackendPtr backend_;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Schedule> schedule_;
+  std::vector<std::pair<PlanRequest, PlanId>> requests_;
+  std::vector<PhaseRuntime> phases_;
+  PlanId eval_plan_ = -1;
+};
+
+/// Fills statistics that are still to be measured with mean 0 and deviation 1: enough for shapes.
+void use_placeholder_statistics(InputSpec& input);
+
+/// The backend a `device` key asks for: auto, cpu, cuda, cuda:N, ref.
+BackendPtr make_backend(const std::string& device, int threads);
+
+}  // namespace daybreak

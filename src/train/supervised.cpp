@@ -1,0 +1,60 @@
+#include "train/supervised.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace daybreak {
+
+StepReport Supervised::step(const StepPlans& plans, Loader& loader, const StepKnobs& knobs) {
+  StepScalars& scalars = executor_.scalars();
+  scalars.lr = static_cast<float>(knobs.lr);
+  scalars.momentum = static_cast<float>(knobs.momentum);
+  scalars.clip_norm = static_cast<float>(knobs.clip_norm);
+  scalars.step = knobs.step;
+  scalars.grad_scale = 1.0f / static_cast<float>(knobs.micro_batches);
+  StepReport report;
+  for (int part = 0; part < knobs.micro_batches; ++part) {
+    // Each part draws its own dropout masks.
+    scalars.step = knobs.step * static_cast<std::uint64_t>(knobs.micro_batches) +
+                   static_cast<std::uint64_t>(part);
+    executor_.send_scalars();
+    const Batch& batch = loader.next();
+    const bool full = batch.count == static_cast<int>(batch.labels.size());
+    forward_backward(full ? plans.full : plans.partial, batch, report);
+    if (knobs.micro_batches == 1) break;
+    if (part == 0) {
+      executor_.start_accumulation();
+    } else {
+      executor_.accumulate_gradients();
+    }
+  }
+  if (knobs.micro_batches > 1) executor_.finish_accumulation();
+  report.loss /= knobs.micro_batches;
+  if (!std::isfinite(report.loss)) {
+    throw DivergenceError(fmt::format("loss became {}", report.loss));
+  }
+  report.gradient_norm = executor_.gradient_norm();
+  if (!std::isfinite(report.gradient_norm)) {
+    throw DivergenceError(fmt::format("the gradient norm became {} (loss {:.4g})",
+                                      report.gradient_norm, report.loss));
+  }
+  executor_.update();
+  return report;
+}
+
+void Supervised::forward_backward(PlanId plan, const Batch& batch, StepReport& report) {
+  const Graph& graph = executor_.graph();
+  const std::size_t count = static_cast<std::size_t>(batch.count);
+  executor_.upload(plan, InputRole::image, batch.images.data(),
+                   batch.images.size() / batch.labels.size() * count);
+  executor_.upload(plan, InputRole::labels, batch.labels.data(), count * sizeof(batch.labels[0]));
+  executor_.forward(plan);
+  executor_.backward(plan);
+  report.loss += executor_.read_scalar(plan, graph.loss);
+  executor_.read(plan, graph.topk, counts_);
+  report.correct += static_cast<std::int64_t>(counts_[0]);
+  report.samples += batch.count;
+}
+
+}  // namespace daybreak

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/loader.h"
+#include "plan/executor.h"
+
+namespace daybreak {
+
+/// The values of the schedule that a step uses.
+struct StepKnobs {
+  double lr = 0.0;
+  double momentum = 0.0;
+  int micro_batches = 1;   ///< batches per update
+  double clip_norm = 0.0;  ///< 0: none
+  std::uint64_t step = 0;  ///< 0-based step of the run
+};
+
+/// Plans of a training step: `partial` takes the smaller last batch of an epoch (last_batch: keep).
+struct StepPlans {
+  PlanId full = -1;
+  PlanId partial = -1;
+};
+
+/// What a step did.
+struct StepReport {
+  double loss = 0.0;         ///< mean over the step's samples
+  std::int64_t correct = 0;  ///< top-1, in training mode
+  std::int64_t samples = 0;
+  double gradient_norm = 0.0;  ///< before clipping
+};
+
+/// One step of supervised training: batches through the network and back, then an update.
+class Supervised {
+ public:
+  explicit Supervised(Executor& executor) : executor_(executor) {}
+
+  /// Throws DivergenceError, before any weight is touched, when the loss or the gradient norm is
+  /// not finite; the text says what and its value, the caller adds step and place.
+  StepReport step(const StepPlans& plans, Loader& loader, const StepKnobs& knobs);
+
+ private:
+  void forward_backward(PlanId plan, const Batch& batch, StepReport& report);
+
+  Executor& executor_;
+  std::vector<float> counts_;
+};
+
+}  // namespace daybreak

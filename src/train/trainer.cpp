@@ -1,0 +1,191 @@
+#include "train/trainer.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+
+#include "train/evaluator.h"
+#include "train/signals.h"
+
+namespace daybreak {
+namespace {
+
+constexpr std::size_t kLossesInMessage = 5;
+// A loss this many times the first one is an explosion even while it is finite.
+constexpr double kExplosion = 1e4;
+
+}  // namespace
+
+bool length_due(const Length& every, std::int64_t step, std::int64_t steps_per_epoch,
+                bool epoch_done, std::int64_t epochs_done) {
+  if (every.amount <= 0.0) return false;
+  if (every.unit == LengthUnit::epochs && every.amount == std::floor(every.amount)) {
+    return epoch_done && epochs_done % static_cast<std::int64_t>(every.amount) == 0;
+  }
+  const double unit = every.unit == LengthUnit::epochs ? static_cast<double>(steps_per_epoch) : 1.0;
+  const double length = std::max(1.0, every.amount * unit);
+  const double before = std::floor((static_cast<double>(step) - 1.0) / length + 1e-9);
+  return std::floor(static_cast<double>(step) / length + 1e-9) > before;
+}
+
+Trainer::Trainer(Session& session, TrainingState state, std::vector<Observer*> observers)
+    : session_(session),
+      schedule_(session.schedule()),
+      recipe_(session.executor()),
+      state_(std::move(state)),
+      observers_(std::move(observers)),
+      eval_loader_(std::make_unique<Loader>(session.validation(), session.eval_loader())) {}
+
+double Trainer::elapsed() {
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - clock_).count();
+  clock_ = now;
+  return seconds;
+}
+
+std::int64_t Trainer::epoch() const {
+  const std::int64_t last = std::max<std::int64_t>(0, schedule_.total_steps() - 1);
+  return schedule_.position(std::min(state_.step, last)).epoch + 1;
+}
+
+TrainingEnd Trainer::run() {
+  clock_ = std::chrono::steady_clock::now();
+  bool epoch_begins = true;
+  while (state_.step < schedule_.total_steps()) {
+    if (stop_requested()) return TrainingEnd::stopped;
+    if (epoch_begins) {
+      for (Observer* observer : observers_) observer->on_epoch_begin(state_, epoch());
+    }
+    knobs_ = schedule_.at(state_.step);
+    if (knobs_.phase != phase_) enter_phase(knobs_.phase);
+    const std::int64_t current = epoch();
+    step();
+    const bool last = state_.step == schedule_.total_steps();
+    epoch_begins = last || epoch() != current;
+    finish(epoch_begins);
+  }
+  return TrainingEnd::done;
+}
+
+void Trainer::enter_phase(int phase) {
+  const PhaseRuntime& runtime = session_.phase(phase);
+  Executor& executor = session_.executor();
+  executor.set_optimizer(runtime.optimizer);
+  executor.set_groups(runtime.groups);
+  if (phase_ == -1) executor.scalars().update = state_.update;
+  loader_ = std::make_unique<Loader>(session_.data().train, runtime.loader);
+  const Position position = schedule_.position(state_.step);
+  loader_->start(position.epoch, position.offset);
+  phase_ = phase;
+}
+
+void Trainer::step() {
+  const SolverSpec& solver = session_.solver();
+  StepKnobs knobs;
+  knobs.lr = knobs_.lr;
+  knobs.momentum = knobs_.momentum;
+  knobs.micro_batches = solver.accumulate;
+  knobs.clip_norm = solver.clip_norm;
+  knobs.step = static_cast<std::uint64_t>(state_.step);
+  const std::int64_t current = epoch();
+  StepReport report;
+  try {
+    report = recipe_.step(session_.phase(phase_).plans, *loader_, knobs);
+  } catch (const DivergenceError& error) {
+    diverged(error.what());
+  }
+  guard(report);
+  ++state_.step;
+  state_.update = session_.executor().scalars().update;
+  state_.samples += report.samples;
+  state_.epoch_loss += report.loss;
+  state_.epoch_steps += 1;
+  state_.epoch_correct += report.correct;
+  state_.epoch_samples += report.samples;
+  if (state_.step == 1) state_.first_loss = report.loss;
+  state_.last_losses.push_back(report.loss);
+  if (state_.last_losses.size() > kLossesInMessage) state_.last_losses.pop_front();
+  const double seconds = elapsed();
+  state_.seconds += seconds;
+  state_.epoch_seconds += seconds;
+  for (Observer* observer : observers_) observer->on_step({state_, knobs_, report, current});
+}
+
+void Trainer::guard(const StepReport& report) const {
+  const double limit = kExplosion * std::max(1.0, state_.first_loss);
+  if (state_.step > 0 && report.loss > limit) {
+    diverged(fmt::format("loss exploded to {:.4g} (it began at {:.4g})", report.loss,
+                         state_.first_loss));
+  }
+}
+
+void Trainer::diverged(const std::string& what) const {
+  std::string losses;
+  for (double loss : state_.last_losses) losses += fmt::format(" {:.4g}", loss);
+  throw DivergenceError(
+      fmt::format("daybreak: error: {} at step {} (epoch {}, lr {:.4g}); last losses:{}; the last "
+                  "good checkpoint is kept; try a lower lr (daybreak lr_find suggests one)",
+                  what, state_.step + 1, epoch(), knobs_.lr, losses.empty() ? " none" : losses));
+}
+
+bool Trainer::evaluation_due(bool epoch_done) const {
+  if (session_.validation().empty()) return false;
+  if (state_.step == schedule_.total_steps()) return true;
+  const std::int64_t done = schedule_.position(state_.step - 1).epoch;
+  return length_due(session_.solver().evaluate_every, state_.step, schedule_.steps_in_epoch(done),
+                    epoch_done, done + 1);
+}
+
+void Trainer::evaluate_now(EpochEvent& event) {
+  static constexpr int kMistakes = 24;
+  EvaluateOptions options;
+  options.flip = session_.solver().tta_flip;
+  options.keep_mistakes = kMistakes;
+  const std::int64_t total = session_.validation().size();
+  options.progress = [&](std::int64_t done) {
+    for (Observer* observer : observers_) observer->on_evaluate(done, total);
+  };
+  result_ = evaluate(session_.executor(), session_.eval_plan(), *eval_loader_, options);
+  event.result = &result_;
+  event.row.val_loss = result_.loss;
+  event.row.val_top1 = result_.top1;
+  event.row.val_top5 = result_.top5;
+  const bool by_loss = session_.solver().checkpoint.best == BestMetric::loss;
+  const double value = by_loss ? -result_.loss : result_.top1;
+  event.best = state_.best_epoch == 0 || value > state_.best_value;
+  if (event.best) {
+    state_.best_value = value;
+    state_.best_top1 = result_.top1;
+    state_.best_epoch = event.row.epoch;
+  }
+  state_.seconds += elapsed();
+}
+
+void Trainer::finish(bool epoch_done) {
+  const bool evaluates = evaluation_due(epoch_done);
+  if (!epoch_done && !evaluates) return;
+  EpochEvent event{state_, {}, kNoValue, nullptr, false, epoch_done};
+  event.row.epoch = schedule_.position(state_.step - 1).epoch + 1;
+  event.row.step = state_.step;
+  event.row.samples = state_.samples;
+  event.row.lr = knobs_.lr;
+  event.row.momentum = knobs_.momentum;
+  if (state_.epoch_steps > 0) {
+    event.row.train_loss = state_.epoch_loss / static_cast<double>(state_.epoch_steps);
+    event.row.images_per_second =
+        static_cast<double>(state_.epoch_samples) / std::max(state_.epoch_seconds, 1e-9);
+    event.train_top1 = static_cast<double>(state_.epoch_correct) /
+                       static_cast<double>(std::max<std::int64_t>(1, state_.epoch_samples));
+  }
+  if (evaluates) evaluate_now(event);
+  event.row.seconds = state_.seconds;
+  if (epoch_done) {
+    state_.epoch_loss = state_.epoch_seconds = 0.0;
+    state_.epoch_steps = state_.epoch_correct = state_.epoch_samples = 0;
+  }
+  for (Observer* observer : observers_) observer->on_epoch(event);
+  state_.seconds += elapsed();
+}
+
+}  // namespace daybreak

@@ -1,0 +1,191 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <regex>
+
+#include "support/command.h"
+#include "support/temp_folder.h"
+
+// What a user sees: the program as a whole on real pictures.
+
+namespace daybreak {
+namespace {
+
+using test::read_text;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+constexpr const char* kFashion = "/usr/share/datasets/fashion-mnist";
+
+// A small network with everything that has state: batch norm, dropout, augmentation, momentum.
+std::string net_text() {
+  return R"(name: small
+input: {channels: 1, height: 28, width: 28, mean: [0.286], std: [0.353]}
+defaults: {conv: {norm: batch, act: {leaky: 0.1}}}
+layers:
+  - conv: {filters: 8, size: 3, stride: 2}
+  - res_group: {filters: 16, blocks: 1, stride: 2}
+  - dropout: 0.1
+  - global_avgpool
+  - linear: {outputs: 10}
+  - softmax_loss
+)";
+}
+
+std::string solver_text(int train, int test, const std::string& more) {
+  return "net: net.yaml\nname: small\ndata:\n  name: fashion\n  sources: [{idx: {dir: " +
+         std::string(kFashion) + "}}]\n  train_limit: " + std::to_string(train) +
+         "\n  test_limit: " + std::to_string(test) +
+         "\naugment: [{pad_crop: {pad: 2}}, {flip: 0.5}]\nbatch: 50\nseed: 3\n" + more;
+}
+
+class TrainTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(kFashion)) {
+      GTEST_SKIP() << "needs Debian's package dataset-fashion-mnist";
+    }
+    write("net.yaml", net_text());
+  }
+  std::string solver(int train, int test, const std::string& more) {
+    return write("solver.yaml", solver_text(train, test, more));
+  }
+  std::string run_dir(const std::string& name) const { return folder_.path() + "/" + name; }
+  // The digest over weights and optimizer state of the newest checkpoint.
+  std::string digest(const std::string& run) const {
+    const CommandResult result = daybreak({"export", "digest", run});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out;
+  }
+
+  std::string write(const std::string& name, const std::string& text) const {
+    test::write_text(folder_ / name, text);
+    return folder_ / name;
+  }
+
+  test::TempFolder folder_;
+};
+
+TEST_F(TrainTest, LearnsASmallRealSubset) {
+  const std::string file =
+      solver(4000, 1000, "one_cycle: {length: 4e, lr: 0.4, momentum: [0.95, 0.85]}\n");
+  const CommandResult result = daybreak({"train", file, "--run", run_dir("a"), "--json", "-"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("\"task\":\"classification\""));
+  for (const char* name :
+       {"config.yaml", "results.csv", "results.json", "last.safetensors", "best.safetensors",
+        "report.html", "log.txt", "results.png", "confusion_matrix.png"}) {
+    EXPECT_TRUE(fs::exists(run_dir("a") + "/" + name)) << name;
+  }
+  const CommandResult test = daybreak({"test", run_dir("a"), "--min-top1", "0.75", "--json", "-"});
+  EXPECT_EQ(test.exit_code, 0) << test.out << test.err;
+  EXPECT_THAT(test.out, HasSubstr("\"n\":1000"));
+  EXPECT_EQ(daybreak({"test", run_dir("a"), "--min-top1", "0.999"}).exit_code, 1);
+}
+
+TEST_F(TrainTest, OverfitsSixteenPictures) {
+  std::string text = solver_text(16, 16, "lr: 0.1\nlength: 60e\nmomentum: 0.9\n");
+  text = std::regex_replace(text, std::regex("augment: .*\n"), "");
+  text = std::regex_replace(text, std::regex("batch: 50"), "batch: 16");
+  const std::string file = write("overfit.yaml", text);
+  const CommandResult trained = daybreak({"train", file, "--run", run_dir("o"), "--set",
+                                          "evaluate.every=60e", "--set", "checkpoint.every=60e"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const CommandResult test =
+      daybreak({"test", run_dir("o"), "--split", "train", "--min-top1", "1.0"});
+  EXPECT_EQ(test.exit_code, 0) << test.out;
+}
+
+TEST_F(TrainTest, ResumeAfterKillIsBitIdentical) {
+  const std::string file = solver(1000, 200,
+                                  "one_cycle: {length: 3e, lr: 0.2, momentum: [0.95, 0.85]}\n"
+                                  "checkpoint: {every: 7s, keep: 2}\n");
+  ASSERT_EQ(daybreak({"train", file, "--run", run_dir("whole")}).exit_code, 0);
+  const std::string expected = digest(run_dir("whole"));
+  for (int delay_ms : {0, 30, 90}) {
+    const std::string run = run_dir("killed" + std::to_string(delay_ms));
+    const CommandResult killed = run_and_signal({DAYBREAK_BINARY, "train", file, "--run", run},
+                                                SIGKILL, delay_ms, run + "/last.safetensors");
+    if (killed.exit_code == 0) continue;  // it was faster than the signal
+    EXPECT_EQ(killed.exit_code, 128 + SIGKILL);
+    const CommandResult resumed = daybreak({"train", "--resume", run});
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    EXPECT_EQ(digest(run), expected) << "killed after " << delay_ms << " ms";
+    const std::string csv = read_text(run + "/results.csv");
+    EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 4) << csv;
+  }
+}
+
+TEST_F(TrainTest, SignalSavesAndResumeGoesOn) {
+  const std::string file = solver(1000, 200,
+                                  "one_cycle: {length: 4e, lr: 0.2, momentum: [0.95, 0.85]}\n"
+                                  "checkpoint: {every: 4e}\n");
+  ASSERT_EQ(daybreak({"train", file, "--run", run_dir("whole")}).exit_code, 0);
+  const std::string run = run_dir("stopped");
+  const CommandResult stopped = run_and_signal({DAYBREAK_BINARY, "train", file, "--run", run},
+                                               SIGTERM, 150, run + "/results.csv");
+  if (stopped.exit_code == 0) GTEST_SKIP() << "training was faster than the signal";
+  EXPECT_EQ(stopped.exit_code, 143) << stopped.err;
+  EXPECT_TRUE(fs::exists(run + "/last.safetensors"));
+  ASSERT_EQ(daybreak({"train", "--resume", run}).exit_code, 0);
+  EXPECT_EQ(digest(run), digest(run_dir("whole")));
+}
+
+TEST_F(TrainTest, LoaderThreadsDoNotMatter) {
+  const std::string file = solver(500, 100, "lr: 0.1\nlength: 1e\n");
+  std::string first;
+  for (const char* workers : {"0", "1", "3"}) {
+    const std::string run = run_dir(std::string("w") + workers);
+    ASSERT_EQ(
+        daybreak({"train", file, "--run", run, "--set", std::string("data.workers=") + workers})
+            .exit_code,
+        0);
+    if (first.empty()) first = digest(run);
+    EXPECT_EQ(digest(run), first) << workers << " workers";
+  }
+}
+
+TEST_F(TrainTest, DivergenceStopsWithTheCause) {
+  const std::string file = solver(1000, 100, "lr: 1e20\nlength: 1e\n");
+  const CommandResult result = daybreak({"train", file, "--run", run_dir("nan")});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.err, testing::ContainsRegex("at step [0-9]+ \\(epoch 1, lr 1e\\+20\\)"));
+  EXPECT_THAT(read_text(run_dir("nan") + "/results.json"), HasSubstr("\"diverged\""));
+}
+
+TEST_F(TrainTest, ClassCountMustFitTheData) {
+  write("net.yaml", std::regex_replace(net_text(), std::regex("outputs: 10"), "outputs: 7"));
+  const std::string file = solver(100, 100, "lr: 0.1\nlength: 1e\n");
+  const CommandResult result = daybreak({"train", file, "--run", run_dir("c")});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("net.yaml:"));
+  EXPECT_THAT(result.err, HasSubstr("10"));
+  EXPECT_FALSE(fs::exists(run_dir("c")));
+}
+
+TEST_F(TrainTest, RefusesWeightsOfAnotherNetwork) {
+  const std::string file = solver(200, 100, "lr: 0.1\nlength: 1e\n");
+  ASSERT_EQ(daybreak({"train", file, "--run", run_dir("n")}).exit_code, 0);
+  const CommandResult result =
+      daybreak({"test", file, "--weights", run_dir("n") + "/best.safetensors", "--set",
+                "net.layers[0].conv.filters=9"});
+  EXPECT_EQ(result.exit_code, 4) << result.out << result.err;
+  EXPECT_THAT(result.err, HasSubstr("conv1.weight"));
+}
+
+TEST_F(TrainTest, LrFindLeavesNothingBehind) {
+  const std::string file = solver(2000, 100, "lr: 0.1\nlength: 1e\n");
+  const CommandResult result =
+      daybreak({"lr_find", file, "--steps", "40", "--out", folder_.path() + "/lr", "--json", "-"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("\"valley\""));
+  EXPECT_THAT(result.out, HasSubstr("\"points\""));
+  EXPECT_TRUE(fs::exists(folder_.path() + "/lr.png"));
+  const CommandResult missing = daybreak({"train", folder_.path() + "/none.yaml"});
+  EXPECT_EQ(missing.exit_code, 2);
+}
+
+}  // namespace
+}  // namespace daybreak
