@@ -3,6 +3,9 @@
 #include <iostream>
 #include <new>
 
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/version.h"
@@ -47,6 +50,12 @@ std::vector<Command> add_commands(CLI::App& app, CommonOptions& common) {
 }
 
 int main_function(int argc, char** argv) {
+  // Standard output is for results; training replaces this logger by its own.
+  auto logger =
+      std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("daybreak: %l: %v");
+  logger->set_level(spdlog::level::warn);
+  spdlog::set_default_logger(logger);
   CLI::App app("daybreak: train vision networks from YAML", "daybreak");
   app.set_version_flag("--version", std::string("daybreak ") + kVersion);
   app.require_subcommand(1);

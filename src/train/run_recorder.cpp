@@ -149,21 +149,15 @@ void RunRecorder::write_report() {
 }
 
 void RunRecorder::write_pictures() {
-  write_png(run_dir_ + "/results.png", plot_picture(report_plots(report_), 2));
+  // A run that was stopped early has nothing to draw yet.
+  const auto write = [&](const char* name, const Image& image) {
+    if (image.w > 0) write_png(run_dir_ + "/" + name, image);
+  };
+  write("results.png", plot_picture(report_plots(report_), 2));
   if (report_.metrics) {
-    write_png(run_dir_ + "/confusion_matrix.png",
-              confusion_picture(*report_.metrics, report_.class_names));
+    write("confusion_matrix.png", confusion_picture(*report_.metrics, report_.class_names));
   }
-  if (report_.mistakes.empty()) return;
-  std::vector<Image> pictures;
-  std::vector<std::string> labels;
-  for (const MistakePicture& mistake : report_.mistakes) {
-    pictures.push_back(mistake.picture);
-    labels.push_back(class_name(report_.class_names, mistake.sample.predicted) + " (" +
-                     class_name(report_.class_names, mistake.sample.label) + ")");
-  }
-  const int scale = std::max(1, 96 / std::max(1, pictures[0].w));
-  write_png(run_dir_ + "/mistakes.png", picture_grid(pictures, labels, 8, scale));
+  if (!report_.mistakes.empty()) write("mistakes.png", mistakes_picture(report_));
 }
 
 void RunRecorder::finish(const TrainingState& state, const std::string& status,

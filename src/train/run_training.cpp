@@ -83,7 +83,11 @@ TrainOutcome run_training(SolverConfig config, const TrainOptions& options, Prog
   try {
     outcome.end = trainer.run();
   } catch (const DivergenceError&) {
-    store.finish();
+    try {
+      store.finish();
+    } catch (const DeviceError& error) {
+      spdlog::warn("{}", error.what());  // the divergence is the news
+    }
     recorder.finish(trainer.state(), "diverged", log.warnings());
     throw;
   }

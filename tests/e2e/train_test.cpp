@@ -70,10 +70,10 @@ class TrainTest : public testing::Test {
 
 TEST_F(TrainTest, LearnsASmallRealSubset) {
   const std::string file =
-      solver(4000, 1000, "one_cycle: {length: 4e, lr: 0.4, momentum: [0.95, 0.85]}\n");
+      solver(4000, 1000, "one_cycle: {length: 6e, lr: 0.5, momentum: [0.95, 0.85]}\n");
   const CommandResult result = daybreak({"train", file, "--run", run_dir("a"), "--json", "-"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("\"task\":\"classification\""));
+  EXPECT_THAT(result.out, HasSubstr("\"task\": \"classification\""));
   for (const char* name :
        {"config.yaml", "results.csv", "results.json", "last.safetensors", "best.safetensors",
         "report.html", "log.txt", "results.png", "confusion_matrix.png"}) {
@@ -148,10 +148,10 @@ TEST_F(TrainTest, LoaderThreadsDoNotMatter) {
 }
 
 TEST_F(TrainTest, DivergenceStopsWithTheCause) {
-  const std::string file = solver(1000, 100, "lr: 1e20\nlength: 1e\n");
+  const std::string file = solver(1000, 100, "lr: 1e6\nlength: 1e\n");
   const CommandResult result = daybreak({"train", file, "--run", run_dir("nan")});
   EXPECT_EQ(result.exit_code, 3);
-  EXPECT_THAT(result.err, testing::ContainsRegex("at step [0-9]+ \\(epoch 1, lr 1e\\+20\\)"));
+  EXPECT_THAT(result.err, testing::ContainsRegex("at step [0-9]+ \\(epoch 1, lr 1e\\+06\\)"));
   EXPECT_THAT(read_text(run_dir("nan") + "/results.json"), HasSubstr("\"diverged\""));
 }
 

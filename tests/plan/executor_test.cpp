@@ -137,7 +137,7 @@ TEST(Executor, CpuAgreesWithReference) {
       executor.set_optimizer({});
       std::vector<ParamKnobs> knobs(executor.graph().params.size());
       executor.set_groups(executor.params().groups(knobs));
-      executor.scalars().lr = 0.1f;
+      executor.scalars().lr = 0.01f;
       executor.scalars().momentum = 0.9f;
       for (int step = 0; step < 5; ++step) {
         executor.send_scalars();
