@@ -78,7 +78,7 @@ std::string mutate(std::string text, Draws& draws) {
 TEST(Mutation, DamagedNetworksGiveConfigErrors) {
   EXPECT_NO_THROW(build_graph(network_of(kNetwork), {}));
   int built = 0, refused = 0;
-  for (std::uint64_t i = 0; i < 2000; ++i) {
+  for (std::uint64_t i = 0; i < 1000; ++i) {
     Draws draws(11, Purpose::synthetic, 0, i);
     std::string text = kNetwork;
     for (std::uint32_t n = draws.below(3) + 1; n > 0; --n) text = mutate(std::move(text), draws);
@@ -97,8 +97,8 @@ TEST(Mutation, DamagedNetworksGiveConfigErrors) {
       FAIL() << "escaped: " << error.what() << "\n" << text;
     }
   }
-  EXPECT_GT(built, 100);
-  EXPECT_GT(refused, 500);
+  EXPECT_GT(built, 50);
+  EXPECT_GT(refused, 300);
 }
 
 }  // namespace
