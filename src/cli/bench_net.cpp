@@ -45,8 +45,10 @@ BenchNet::BenchNet(const std::string& net_path, const CommonOptions& common, Mod
   NetworkSpec net = load_network(net_path, common.sets);
   use_placeholder_statistics(net.input);
   backend_ = make_backend(common.device.empty() ? "auto" : common.device, threads_);
-  executor_ = std::make_unique<Executor>(
-      build_graph(net, {.classes = 0, .with_loss = mode == Mode::train}), *backend_);
+  BuildOptions options;
+  options.stand_in_classes = 10;
+  options.with_loss = mode == Mode::train;
+  executor_ = std::make_unique<Executor>(build_graph(net, options), *backend_);
   plan_ = executor_->add_plan(plan_request(executor_->graph(), mode, batch, height, width));
   executor_->prepare();
   executor_->initialize(common.seed.value_or(1));

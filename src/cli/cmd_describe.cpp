@@ -45,7 +45,9 @@ int run_describe(DescribeOptions options, const CommonOptions& common) {
   set_compute_threads(threads);
   NetworkSpec net = network_of(options.path, common, options.batch);
   use_placeholder_statistics(net.input);
-  const Graph graph = build_graph(net, {.classes = 0, .with_loss = true});
+  BuildOptions build;
+  build.stand_in_classes = 10;
+  const Graph graph = build_graph(net, build);
   const BackendPtr backend = make_backend(common.device.empty() ? "auto" : common.device, threads);
   const auto [height, width] = parse_size(options.size);
   Executor executor(graph, *backend);

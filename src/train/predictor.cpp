@@ -10,10 +10,13 @@
 
 namespace daybreak {
 
-Predictor::Predictor(const NetworkSpec& net, Backend& backend, const std::string& weights)
+Predictor::Predictor(const NetworkSpec& net, int classes, Backend& backend,
+                     const std::string& weights)
     : input_(net.input) {
-  executor_ =
-      std::make_unique<Executor>(build_graph(net, {.classes = 0, .with_loss = false}), backend);
+  BuildOptions options;
+  options.classes = classes;
+  options.with_loss = false;
+  executor_ = std::make_unique<Executor>(build_graph(net, options), backend);
   const Graph& graph = executor_->graph();
   PlanRequest request;
   request.mode = Mode::eval;

@@ -20,7 +20,8 @@ struct Guess {
 class Predictor {
  public:
   /// `net.input` must have its statistics. Throws DataError when the weights do not fit.
-  Predictor(const NetworkSpec& net, Backend& backend, const std::string& weights);
+  /// `classes`: what `outputs: auto` stands for; 0 when the network says it.
+  Predictor(const NetworkSpec& net, int classes, Backend& backend, const std::string& weights);
 
   /// The `top` most probable classes, best first.
   std::vector<Guess> predict(const Image& picture, int top);

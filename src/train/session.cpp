@@ -23,6 +23,9 @@ DType activation_dtype(const std::string& device, Precision precision) {
   return precision == Precision::bf16 ? DType::bf16 : DType::f16;
 }
 
+// For networks that take their class count from data that is not open yet.
+constexpr int kStandInClasses = 10;
+
 // True when every picture is used at the network's size, so that fitted ones may be cached.
 bool keeps_fitted_size(const SolverSpec& spec) {
   if (sets_size(spec.augment)) return false;
@@ -65,7 +68,7 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   open_input(options);
   BuildOptions build;
   build.classes = data_.evaluation().class_count();
-  build.with_loss = true;
+  build.classes_source = fmt::format("data set \"{}\" ({})", config_.spec.data.name, data_.source);
   executor_ = std::make_unique<Executor>(build_graph(config_.net, build), *backend_);
   if (options.training) plan_phases();
   plan_evaluation();
@@ -85,7 +88,9 @@ Session::Session(SolverConfig config, const SessionOptions& options)
 void Session::check_network() const {
   NetworkSpec net = config_.net;
   use_placeholder_statistics(net.input);
-  const Graph graph = build_graph(net, {.classes = 0, .with_loss = true});
+  BuildOptions options;
+  options.stand_in_classes = kStandInClasses;
+  const Graph graph = build_graph(net, options);
   if (graph.loss == kNone) {
     throw ConfigError(net.mark, "network \"" + net.name +
                                     "\" has no loss layer, so it cannot be trained or tested; "
@@ -103,6 +108,8 @@ void Session::open_input(const SessionOptions& options) {
     spdlog::warn("{}: left out: {}", bad.path, bad.reason);
   }
   complete_statistics(config_.net.input, data_.train);
+  // The run's configuration then names the classes for `predict`, which opens no data.
+  if (config_.spec.data.classes.empty()) config_.spec.data.classes = data_.evaluation().classes();
 }
 
 LoaderOptions Session::loader_options(int batch, int image) const {
@@ -138,7 +145,8 @@ void Session::plan_phases() {
     request.height = request.width = phase.image;
     request.dtype = activation_dtype(spec.device, spec.precision);
     request.frozen = frozen_params(graph, phase.freeze, phase.mark);
-    request.keep = {graph.loss, graph.topk, graph.prediction};
+    request.keep = {graph.loss, graph.prediction};
+    if (graph.topk != kNone) request.keep.push_back(graph.topk);
     PhaseRuntime runtime;
     runtime.plans.full = plan_for(request);
     request.batch = static_cast<int>(data_.train.size() % phase.batch);

@@ -48,13 +48,27 @@ void Supervised::forward_backward(PlanId plan, const Batch& batch, StepReport& r
   const std::size_t count = static_cast<std::size_t>(batch.count);
   executor_.upload(plan, InputRole::image, batch.images.data(),
                    batch.images.size() / batch.labels.size() * count);
-  executor_.upload(plan, InputRole::labels, batch.labels.data(), count * sizeof(batch.labels[0]));
+  if (graph.input(InputRole::labels) != kNone) {
+    executor_.upload(plan, InputRole::labels, batch.labels.data(), count * sizeof(batch.labels[0]));
+  }
+  if (graph.input(InputRole::target) != kNone) upload_targets(plan, batch);
   executor_.forward(plan);
   executor_.backward(plan);
   report.loss += executor_.read_scalar(plan, graph.loss);
-  executor_.read(plan, graph.topk, counts_);
-  report.correct += static_cast<std::int64_t>(counts_[0]);
+  if (graph.topk != kNone) {
+    executor_.read(plan, graph.topk, counts_);
+    report.correct += static_cast<std::int64_t>(counts_[0]);
+  }
   report.samples += batch.count;
+}
+
+void Supervised::upload_targets(PlanId plan, const Batch& batch) {
+  const Shape& shape = executor_.plan(plan).shapes[executor_.graph().prediction];
+  targets_.assign(static_cast<std::size_t>(shape.count()), 0.0f);
+  for (int i = 0; i < batch.count; ++i) {
+    targets_[static_cast<std::size_t>(i * shape.per_sample() + batch.labels[i])] = 1.0f;
+  }
+  executor_.upload(plan, InputRole::target, targets_.data(), targets_.size() * sizeof(float));
 }
 
 }  // namespace daybreak

@@ -43,8 +43,11 @@ class Supervised {
  private:
   void forward_backward(PlanId plan, const Batch& batch, StepReport& report);
 
+  // One-hot targets in the prediction's shape, for losses that compare with numbers.
+  void upload_targets(PlanId plan, const Batch& batch);
+
   Executor& executor_;
-  std::vector<float> counts_;
+  std::vector<float> counts_, targets_;
 };
 
 }  // namespace daybreak

@@ -1,0 +1,161 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "support/command.h"
+#include "support/temp_folder.h"
+
+// Messages, files and exit codes of the verbs, as a user meets them.
+
+namespace daybreak {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+namespace fs = std::filesystem;
+
+std::string source(const std::string& path) {
+  return std::string(DAYBREAK_SOURCE_DIR) + "/" + path;
+}
+
+TEST(Cli, HelpListsTheVerbsQuickly) {
+  daybreak({"--help"});  // from the disk
+  const auto start = std::chrono::steady_clock::now();
+  const CommandResult result = daybreak({"--help"});
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_EQ(result.exit_code, 0);
+  for (const char* verb :
+       {"train", "test", "predict", "lr_find", "describe", "schedule", "bench"}) {
+    EXPECT_THAT(result.out, HasSubstr(verb));
+  }
+  EXPECT_LT(seconds, 0.5);  // 30 ms on an idle machine; this one may be busy
+}
+
+TEST(Cli, WrongUsageIsExitTwo) {
+  EXPECT_EQ(daybreak({"tarin"}).exit_code, 2);
+  EXPECT_EQ(daybreak({"train", "--no-such-option"}).exit_code, 2);
+  EXPECT_EQ(daybreak({"test"}).exit_code, 2);
+  EXPECT_EQ(daybreak({"bench", "train"}).exit_code, 2);
+  const CommandResult none = daybreak({"train", "no/such/file.yaml"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, HasSubstr("no/such/file.yaml"));
+}
+
+TEST(Cli, ConfigErrorsComeAllAtOnceWithTheirPlaces) {
+  test::TempFolder folder;
+  test::write_text(folder / "net.yaml",
+                   "input: {channels: 1, height: 28, width: 28}\n"
+                   "layers:\n"
+                   "  - conv: {fliters: 8}\n"
+                   "  - conv: {filters: 0}\n"
+                   "  - softmax_loss\n");
+  const CommandResult result = daybreak({"describe", folder / "net.yaml"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("net.yaml:3:12: error: unknown key \"fliters\""));
+  EXPECT_THAT(result.err, HasSubstr("did you mean \"filters\"?"));
+  EXPECT_THAT(result.err, HasSubstr("net.yaml:4:"));
+}
+
+TEST(Cli, SetIsCheckedLikeTheFile) {
+  const CommandResult result = daybreak(
+      {"train", "--set", "optimizer.sgd.wieght_decay=1", "--set", "batch=010", "--print-config"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("did you mean \"weight_decay\"?"));
+  EXPECT_THAT(result.err, HasSubstr("\"010\""));
+}
+
+TEST(Cli, PrintedConfigPrintsTheSameAgain) {
+  test::TempFolder folder;
+  const CommandResult first =
+      daybreak({"train", source("cfg/solver/lenet.yaml"), "--print-config"});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  test::write_text(folder / "config.yaml", first.out);
+  const CommandResult again = daybreak({"train", folder / "config.yaml", "--print-config"});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(again.out, first.out);
+}
+
+TEST(Cli, DescribeCountsTheSeedNetwork) {
+  const CommandResult result =
+      daybreak({"describe", source("cfg/net/cifar10-darknet.yaml"), "--batch", "2", "--json", "-"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("\"params\":31410922"));
+  EXPECT_THAT(result.out, HasSubstr("\"arena_bytes\""));
+}
+
+TEST(Cli, ScheduleDrawsItsPlot) {
+  test::TempFolder folder;
+  const CommandResult result = daybreak({"schedule", source("cfg/solver/cifar10-darknet.yaml"),
+                                         "--samples", "50000", "--out", folder / "s"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("5,850 steps"));
+  EXPECT_THAT(result.out, HasSubstr("1.3"));
+  EXPECT_TRUE(fs::exists(folder / "s.svg"));
+  EXPECT_TRUE(fs::exists(folder / "s.png"));
+}
+
+TEST(Cli, InitWritesFilesThatLoad) {
+  test::TempFolder folder;
+  const std::string old = fs::current_path();
+  fs::current_path(folder.path());
+  const CommandResult made = daybreak({"init", "mine"});
+  const CommandResult twice = daybreak({"init", "mine"});
+  const CommandResult printed = daybreak({"train", "mine.yaml", "--print-config"});
+  fs::current_path(old);
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_EQ(twice.exit_code, 2);
+  EXPECT_THAT(twice.err, HasSubstr("exists already"));
+  EXPECT_EQ(printed.exit_code, 0) << printed.err;
+}
+
+TEST(Cli, MissingDataSaysHowToGetIt) {
+  test::TempFolder folder;
+  test::write_text(folder / "s.yaml",
+                   "net: " + source("cfg/net/lenet.yaml") +
+                       "\ndata: {name: x, sources: [{idx: {dir: nowhere}}], install: sudo get it}\n"
+                       "lr: 0.1\nlength: 1e\n");
+  const CommandResult result = daybreak({"train", folder / "s.yaml", "--run", folder / "run"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.err, HasSubstr("nowhere"));
+  EXPECT_THAT(result.err, HasSubstr("sudo get it"));
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
+TEST(Cli, TruncatedDataIsExitFour) {
+  test::TempFolder folder;
+  fs::create_directories(folder / "d");
+  for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                           "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}) {
+    test::write_text(folder / (std::string("d/") + name), std::string("\0\0\x08\x03\0\0", 6));
+  }
+  test::write_text(folder / "s.yaml", "net: " + source("cfg/net/lenet.yaml") +
+                                          "\ndata: {name: x, sources: [{idx: {dir: d}}]}\n"
+                                          "lr: 0.1\nlength: 1e\n");
+  const CommandResult result = daybreak({"train", folder / "s.yaml", "--run", folder / "run"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.err, HasSubstr("train-images-idx3-ubyte"));
+}
+
+TEST(Cli, SqueezeNetGivesTheProbabilitiesOfItsAuthorsWeights) {
+  const char* given = std::getenv("DAYBREAK_SHARED");
+  const std::string shared = given != nullptr ? given : source("../shared");
+  const std::string weights = shared + "/weights/squeezenet1.1.safetensors";
+  if (!fs::exists(weights)) GTEST_SKIP() << "needs the shared weights";
+  const CommandResult result =
+      daybreak({"predict", source("cfg/net/squeezenet1.1.yaml"), "--weights", weights, "--classes",
+                source("data/imagenet-classes.txt"), "--json", "-", shared + "/images/dog.jpg",
+                shared + "/images/eagle.jpg"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  // squeezenet1.1.expected.json: dogsled .5876, kite .4865; within 0.01.
+  EXPECT_THAT(result.out,
+              testing::ContainsRegex(
+                  "\"class_index\":537,\"class\":\"dogsled\",\"probability\":0.58[0-9]"));
+  EXPECT_THAT(result.out, testing::ContainsRegex(
+                              "\"class_index\":21,\"class\":\"kite\",\"probability\":0.48[0-9]"));
+}
+
+}  // namespace
+}  // namespace daybreak
