@@ -76,13 +76,13 @@ Graph residual_net() {
   net.layer("stem", conv(5, 3, false));
   net.layer("stem_bn", BatchNorm{});
   ValueId skip = net.layer("stem_act", leaky());
-  const char* names[2][4] = {{"a1", "a2", "a3", "a4"}, {"b1", "b2", "b3", "b4"}};
+  const char* names[2][5] = {{"a1", "a2", "a3", "a4", "sum1"}, {"b1", "b2", "b3", "b4", "sum2"}};
   for (const auto& n : names) {
     net.layer(n[0], conv(4, 1, false), {skip});
     net.layer(n[1], BatchNorm{});
     net.layer(n[2], leaky());
     const ValueId body = net.layer(n[3], conv(5, 3, true));
-    skip = net.layer(n == names[0] ? "sum1" : "sum2", Add{}, {skip, body});
+    skip = net.layer(n[4], Add{}, {skip, body});
   }
   net.layer("pool", AdaptiveAvgPool{});
   return net.finish();
