@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "backend/module.h"
 #include "cli/command.h"
 #include "core/parallel.h"
 #include "core/text.h"
@@ -34,6 +35,8 @@ std::vector<Finding> look(const CommonOptions& common) {
   const int threads = common.threads > 0 ? common.threads : usable_cores();
   findings.push_back({"cores", fmt::format("{} usable", usable_cores())});
   findings.push_back({"cpu", make_backend("cpu", threads)->identity()});
+  std::string why;
+  findings.push_back({"cuda", cuda_available(&why) ? "a GPU is there" : why});
   const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
   const auto free_pages = static_cast<std::uint64_t>(sysconf(_SC_AVPHYS_PAGES));
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));

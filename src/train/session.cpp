@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backend/module.h"
 #include "core/parallel.h"
+#include "core/text.h"
 #include "data/stats.h"
 #include "layers/build_graph.h"
 #include "train/param_knobs.h"
@@ -51,7 +53,10 @@ BackendPtr make_backend(const std::string& device, int threads) {
   if (device == "ref") return make_ref_backend();
   if (device == "cpu") return make_cpu_backend(threads);
   if (device == "auto") return make_cpu_backend(threads);
-  throw DeviceError(fmt::format("device \"{}\" is not available in this build (cpu is)", device));
+  if (device == "cuda") return make_cuda_backend(0);
+  const auto index = device.rfind("cuda:", 0) == 0 ? parse_int(device.substr(5)) : std::nullopt;
+  if (index && *index >= 0 && *index < 1024) return make_cuda_backend(static_cast<int>(*index));
+  throw ConfigError(fmt::format("device must be auto, cpu, cuda or cuda:N, found \"{}\"", device));
 }
 
 Session::Session(SolverConfig config, const SessionOptions& options)

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -109,6 +110,15 @@ TEST(Cli, InitWritesFilesThatLoad) {
   EXPECT_EQ(twice.exit_code, 2);
   EXPECT_THAT(twice.err, HasSubstr("exists already"));
   EXPECT_EQ(printed.exit_code, 0) << printed.err;
+}
+
+TEST(Cli, CudaWithoutAGpuIsExitFiveInOneLine) {
+  const CommandResult result = daybreak(
+      {"describe", source("cfg/net/lenet.yaml"), "--batch", "2", "--device", "cuda"});
+  if (result.exit_code == 0) GTEST_SKIP() << "there is a GPU";
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_THAT(result.err, HasSubstr("cuda"));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
 }
 
 TEST(Cli, MissingDataSaysHowToGetIt) {
