@@ -121,6 +121,9 @@ KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {
   q.mode = request.mode;
   for (ValueId input : node.inputs) q.inputs.push_back(value_desc(input));
   q.params = param_descs(node);
+  for (ParamId param : node.params) {
+    if (!layouts.desc[param]) q.params_fixed = false;
+  }
   return q;
 }
 

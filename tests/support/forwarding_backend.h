@@ -15,6 +15,8 @@ class ForwardingBackend : public Backend {
 
   std::string name() const override { return inner_.name(); }
   std::string identity() const override { return inner_.identity(); }
+  int kernel_set() const override { return inner_.kernel_set(); }
+  bool measurable() const override { return inner_.measurable(); }
   bool supports(DType dtype) const override { return inner_.supports(dtype); }
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
     return inner_.offers(query, reason);

@@ -154,6 +154,8 @@ class CpuBackend final : public Backend {
            std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads");
   }
 
+  int kernel_set() const override { return 1; }
+  bool measurable() const override { return true; }
   bool supports(DType dtype) const override { return dtype == DType::f32; }
 
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
