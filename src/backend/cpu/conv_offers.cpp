@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backend/cpu/tap_gemm.h"
+#include "backend/cpu/winograd/winograd.h"
 
 namespace daybreak {
 namespace {
@@ -136,6 +137,9 @@ CpuOffers convolution_offers(const CpuContext& context, const KernelQuery& query
   if (auto taps = tap_gemm_offer(context, query, problem)) {
     offers.insert(taps_pay(problem) ? offers.begin() : offers.end(), std::move(*taps));
   }
+  CpuOffers own = winograd_offers(context, query, problem);
+  offers.insert(offers.begin(), std::make_move_iterator(own.begin()),
+                std::make_move_iterator(own.end()));
   return offers;
 }
 
