@@ -18,6 +18,7 @@ CpuOffers linear_cpu_offers(const CpuContext& context, const KernelQuery& query)
   if (!answer) return {};
   KernelOffer offer;
   offer.name = "onednn:" + answer->implementation;
+  offer.algorithm = KernelAlgorithm::gemm;
   offer.inputs = {context.with_layout(query.inputs[0], kNchw)};
   offer.output = context.with_layout(query.output, kNchw);
   for (const TensorDesc& desc : query.params) {

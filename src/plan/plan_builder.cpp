@@ -152,6 +152,9 @@ KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {
     q.inputs.push_back(in_dtype(value_desc(input), dtype_of(node)));
   }
   q.params = param_descs(node);
+  for (ParamId param : node.params) {
+    if (!layouts.desc[param]) q.params_fixed = false;
+  }
   return q;
 }
 

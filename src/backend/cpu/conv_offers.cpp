@@ -71,8 +71,16 @@ std::vector<ConvWish> wishes(const KernelQuery& query) {
 
 struct Candidate {
   OneDnnAnswer answer;
+  ConvAlgorithm algorithm;
   int rank;
 };
+
+// A `ref` or gemm implementation is no direct kernel in the sense of --conv, but neither Winograd.
+KernelAlgorithm algorithm_of(const Candidate& c) {
+  if (c.algorithm == ConvAlgorithm::winograd) return KernelAlgorithm::winograd;
+  return contains(c.answer.implementation, "gemm") ? KernelAlgorithm::gemm
+                                                   : KernelAlgorithm::direct;
+}
 
 bool same(const LayoutRegistry& layouts, const ConvProblem& p, const OneDnnAnswer& a,
           const OneDnnAnswer& b) {
@@ -93,7 +101,7 @@ std::vector<Candidate> candidates(const CpuContext& context, const KernelQuery& 
     if (std::any_of(result.begin(), result.end(), known_answer)) continue;
     const int score =
         rank(*answer, wish.algorithm, pays, query.inputs[0], query.output, query.pass);
-    result.push_back({std::move(*answer), score});
+    result.push_back({std::move(*answer), wish.algorithm, score});
   }
   // The slow fallbacks are kept only where there is nothing better.
   const auto better = [](const Candidate& c) { return c.rank < 100; };
@@ -113,6 +121,7 @@ CpuOffers offers_in_own_type(const CpuContext& context, const KernelQuery& query
     OneDnnAnswer& answer = candidate.answer;
     KernelOffer offer;
     offer.name = "onednn:" + answer.implementation;
+    offer.algorithm = algorithm_of(candidate);
     offer.inputs = {context.with_layout(query.inputs[0], answer.x)};
     offer.output = context.with_layout(query.output, answer.y);
     TensorDesc weights = query.params[0];

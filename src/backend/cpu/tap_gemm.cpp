@@ -214,6 +214,7 @@ std::optional<KernelOffer> tap_gemm_offer(const CpuContext& context, const Kerne
   const dnnl::memory::desc hwio(order, dnnl_type(problem.dtype), dnnl::memory::format_tag::cdba);
   offer.params[0] =
       context.with_layout(query.params[0], context.layouts->find(hwio, query.params[0].shape));
+  offer.algorithm = KernelAlgorithm::gemm;
   offer.reads.inputs = pass == Pass::backward_weights;
   offer.workspace_bytes = taps.workspace_bytes();
   return offer;

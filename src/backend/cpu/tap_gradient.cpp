@@ -162,6 +162,7 @@ std::optional<KernelOffer> tap_gradient_offer(const CpuContext& context, const K
   shapes.y_bytes = rounded(most * static_cast<std::size_t>(shapes.oc) * sizeof(Bf16));
 
   KernelOffer offer = own_offer(context, query, "tap_gradient", layout, [](const Bindings&) {});
+  offer.algorithm = KernelAlgorithm::gemm;
   offer.make = [=]() -> KernelPtr {
     std::map<std::size_t, KernelPtr> products;
     for (const auto& [pixels, answer] : answers) products.emplace(pixels, answer.make());
