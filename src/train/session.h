@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +52,7 @@ class Session {
 
  private:
   void check_network() const;
+  void check_precisions();
   void open_input(const SessionOptions& options);
   PlanId plan_for(const PlanRequest& request);
   void plan_phases();
@@ -61,6 +63,7 @@ class Session {
   int threads_ = 1;
   DataParts data_;
   BackendPtr backend_;
+  std::map<Precision, DType> dtypes_;  // of every precision the run uses
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Schedule> schedule_;
   std::vector<std::pair<PlanRequest, PlanId>> requests_;
@@ -70,6 +73,10 @@ class Session {
 
 /// Fills statistics that are still to be measured with mean 0 and deviation 1: enough for shapes.
 void use_placeholder_statistics(InputSpec& input);
+
+/// The type of activations on this backend; the reference always works in f32. Warns when the type
+/// is slow here, throws ConfigError when the backend does not have it.
+DType activation_dtype(const Backend& backend, Precision precision);
 
 /// The backend a `device` key asks for: auto, cpu, cuda, cuda:N, ref.
 BackendPtr make_backend(const std::string& device, int threads);
