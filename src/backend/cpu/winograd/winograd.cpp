@@ -17,8 +17,9 @@ using namespace winograd;  // Kind, Kernels and the jobs
 constexpr std::int64_t kSpreadBytes = 512 << 10;   // transformed tiles
 constexpr std::int64_t kFilterBytes = 320 << 10;   // transformed weights, or their gradients
 constexpr std::int64_t kProductBytes = 256 << 10;  // products of a group of outputs
-// Transformed tiles of x and dy that the team shares.
-constexpr std::int64_t kSharedBytes = 2 << 20;
+// Transformed tiles of x and dy that the team shares: as much as the weights' gradient, to which
+// each group adds.
+constexpr std::int64_t kSharedBytes = 1 << 20, kSharedBytesMost = 16 << 20;
 // A larger workspace than this means pictures too large for whole samples at a time.
 constexpr std::int64_t kWorkspaceLimit = 256 << 20;
 
@@ -259,7 +260,9 @@ class Winograd {
     const std::int64_t word = 4 / per_word();
     const std::int64_t one = squares() * tiles(1) * (ic_ + oc_) * word;
     weights_inside_ = ic_ * oc_ > tiles(samples_) * (ic_ + oc_);
-    group_ = weights_inside_ ? samples_ : std::clamp(kSharedBytes / one, std::int64_t{1}, samples_);
+    const std::int64_t bytes =
+        std::clamp(squares() * ic_ * oc_ * 4, kSharedBytes, kSharedBytesMost);
+    group_ = weights_inside_ ? samples_ : std::clamp(bytes / one, std::int64_t{1}, samples_);
     part_ = weights_inside_ ? panel(oc_) : oc_;
     piece_ = weights_inside_ ? std::clamp(kFilterBytes / (squares() * part_ * 4) / 16 * 16,
                                           std::int64_t{16}, ic_)
