@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "plan/tune_key.h"
+
 namespace daybreak {
 
 PlanBuilder::PlanBuilder(const Graph& graph_in, Backend& backend_in, const PlanRequest& request_in,
@@ -127,7 +129,7 @@ KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {
   return q;
 }
 
-KernelOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& query) {
+ChosenOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& query) {
   std::string reason;
   std::vector<KernelOffer> offers = backend.offers(query, &reason);
   if (offers.empty()) {
@@ -135,16 +137,22 @@ KernelOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& query)
         node.mark, fmt::format("layer \"{}\": {} ({}) is not available on {}: {}", node.layer,
                                node.op->describe(), to_string(query.pass), backend.name(), reason));
   }
-  const std::size_t index = offers.size() == 1 ? 0 : choose_(query, offers);
-  DAYBREAK_ASSERT(index < offers.size());
-  return std::move(offers[index]);
+  const OfferChoice choice = choose_(query, offers);
+  DAYBREAK_ASSERT(choice.index < offers.size());
+  return {std::move(offers[choice.index]), choice.seconds};
 }
 
-PlanStep& PlanBuilder::add_step(const GraphNode& node, Pass pass, const KernelOffer& offer) {
+PlanStep& PlanBuilder::add_step(const GraphNode& node, Pass pass, const ChosenOffer& offer) {
   PlanStep step;
   step.layer = node.layer;
   step.op = node.op->describe();
   step.kernel = offer.name;
+  step.measured_seconds = offer.measured_seconds;
+  if (tunable(*node.op)) {  // both gradients take as many operations as the forward pass
+    std::vector<Shape> inputs;
+    for (ValueId input : node.inputs) inputs.push_back(plan.shapes[input]);
+    step.flops = node.op->flops(inputs);
+  }
   step.pass = pass;
   step.node = static_cast<NodeId>(&node - nodes.data());
   step.in_place = offer.in_place;
