@@ -1,5 +1,6 @@
 #include "cli/bench_net.h"
 
+#include "backend/cpu/machine_probe.h"
 #include "core/parallel.h"
 #include "core/philox.h"
 #include "core/text.h"
@@ -29,6 +30,14 @@ PlanRequest plan_request(const Graph& graph, Mode mode, int batch, int height, i
   return request;
 }
 
+double fma_peak(KernelChooser& chooser, int threads) {
+  static constexpr const char* kName = "fma_gflops";
+  if (const auto known = chooser.cache().figure(kName)) return *known;
+  const double peak = probe_fma_gflops(threads, 0.2);
+  chooser.cache().put_figure(kName, peak);
+  return peak;
+}
+
 std::pair<int, int> parse_size(const std::string& text) {
   if (text.empty()) return {0, 0};
   const std::size_t x = text.find('x');
@@ -52,7 +61,11 @@ BenchNet::BenchNet(const std::string& net_path, const CommonOptions& common, Mod
   options.with_loss = mode == Mode::train;
   executor_ = std::make_unique<Executor>(build_graph(net, options), *backend_);
   const DType dtype = activation_dtype(*backend_, common.precision_value());
-  plan_ = executor_->add_plan(plan_request(executor_->graph(), mode, batch, height, width, dtype));
+  chooser_ = std::make_unique<KernelChooser>(
+      *backend_, chooser_options(tune_mode(common, TuneMode::on), conv_choice(common), true));
+  plan_ = executor_->add_plan(plan_request(executor_->graph(), mode, batch, height, width, dtype),
+                              chooser_->chooser());
+  chooser_->finish();
   executor_->prepare();
   executor_->initialize(common.seed.value_or(1));
   fill_inputs(std::max(1, executor_->plan(plan_).shapes[executor_->graph().prediction].c));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "plan/choose.h"
 #include "plan/executor.h"
 
 namespace daybreak {
@@ -14,6 +15,10 @@ namespace daybreak {
 /// prediction.
 PlanRequest plan_request(const Graph& graph, Mode mode, int batch, int height, int width,
                          DType dtype);
+
+/// GFLOP/s of f32 multiply-adds of this machine, probed once and then kept with the measured
+/// kernels.
+double fma_peak(KernelChooser& chooser, int threads);
 
 /// "HxW" or one number for both; 0 x 0 when empty.
 std::pair<int, int> parse_size(const std::string& text);
@@ -31,6 +36,7 @@ class BenchNet {
   Executor& executor() { return *executor_; }
   PlanId plan() const { return plan_; }
   Backend& backend() { return *backend_; }
+  KernelChooser& chooser() { return *chooser_; }
   int threads() const { return threads_; }
   /// Floating-point operations of one step: 3x the forward pass in training.
   double flops_per_step() const;
@@ -42,6 +48,7 @@ class BenchNet {
   int batch_;
   int threads_;
   BackendPtr backend_;
+  std::unique_ptr<KernelChooser> chooser_;
   std::unique_ptr<Executor> executor_;
   PlanId plan_ = -1;
 };

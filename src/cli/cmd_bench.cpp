@@ -1,11 +1,17 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "backend/cpu/machine_probe.h"
 #include "cli/bench_net.h"
@@ -29,6 +35,22 @@ struct BenchOptions {
   std::string size;
 };
 
+// Since the process was started, to 10 ms: the kernel tells the start in clock ticks after boot.
+double seconds_since_exec() {
+  std::ifstream file("/proc/self/stat");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  std::istringstream fields(text.substr(std::min(text.size(), text.rfind(')') + 1)));
+  std::string field;
+  for (int i = 3; i <= 22 && fields >> field; ++i) {
+  }
+  const auto ticks = parse_int(field);
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  if (!ticks) return 0.0;
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9 -
+         static_cast<double>(*ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -41,10 +63,9 @@ std::size_t peak_rss_bytes() {
 
 int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode mode) {
   const auto [height, width] = parse_size(options.size);
-  const auto start = Clock::now();
   BenchNet net(options.path, common, mode, options.batch, height, width);
   net.step();
-  const double first_step = seconds_since(start);
+  const double first_step = seconds_since_exec();
   for (int i = 1; i < options.warmup; ++i) net.step();
   std::vector<double> seconds;
   for (int i = 0; i < options.steps; ++i) {
@@ -67,6 +88,7 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
                                  {"seconds_min", seconds.front()},
                                  {"seconds_max", seconds.back()},
                                  {"seconds_to_first_step", first_step},
+                                 {"seconds_of_start", std::max(0.0, first_step - median)},
                                  {"threads", net.threads()},
                                  {"peak_rss_bytes", peak_rss_bytes()},
                                  {"arena_bytes", net.executor().arena_bytes()},
@@ -74,13 +96,24 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
   if (common.json != "-") {
     fmt::print(
         "{}: {}, batch {}, {} threads: {}, {:.1f} ms a step, {:.0f} GFLOP/s ({:.0f} % of "
-        "the FMA peak of {:.0f}), peak memory {}\n",
+        "the FMA peak of {:.0f}), peak memory {}, started in {:.2f} s\n",
         mode == Mode::train ? "train" : "infer", net.executor().graph().name, options.batch,
         net.threads(), image_rate_text(options.batch / median), median * 1e3, gflops,
-        100.0 * gflops / std::max(peak, 1.0), peak, format_bytes(peak_rss_bytes()));
+        100.0 * gflops / std::max(peak, 1.0), peak, format_bytes(peak_rss_bytes()),
+        std::max(0.0, first_step - median));
   }
   write_json_result(common, json.dump());
   return 0;
+}
+
+// What a step is added up under: convolutions by direction, norms, the rest.
+std::string group_of(const PlanStep& step) {
+  if (step.kind == StepKind::reorder) return "reorders";
+  if (step.op.starts_with("conv") || step.op.starts_with("deconv")) {
+    return "conv " + std::string(to_string(step.pass));
+  }
+  if (step.op.starts_with("batchnorm")) return "batch norm";
+  return "others";
 }
 
 int bench_layers(const BenchOptions& options, const CommonOptions& common) {
@@ -91,25 +124,40 @@ int bench_layers(const BenchOptions& options, const CommonOptions& common) {
                {"pass"},
                {"kernel", Align::left, 44},
                {"ms", Align::right},
-               {"share", Align::right}});
+               {"share", Align::right},
+               {"GFLOP/s", Align::right},
+               {"of peak", Align::right}});
   const std::vector<StepTime> times = net.executor().profile(net.plan(), options.steps);
+  const double peak = probe_fma_gflops(net.threads(), 0.3);
   double total = 0.0;
   for (const StepTime& time : times) total += time.seconds;
+  std::map<std::string, double> groups;
   auto rows = nlohmann::ordered_json::array();
   for (const StepTime& time : times) {
+    const double gflops = static_cast<double>(time.step->flops) / time.seconds * 1e-9;
     table.add_row({time.step->layer, time.step->op, std::string(to_string(time.step->pass)),
                    time.step->kernel, fmt::format("{:.3f}", time.seconds * 1e3),
-                   fmt::format("{:.1f} %", 100.0 * time.seconds / total)});
+                   fmt::format("{:.1f} %", 100.0 * time.seconds / total),
+                   gflops > 0.0 ? fmt::format("{:.0f}", gflops) : "",
+                   gflops > 0.0 ? fmt::format("{:.0f} %", 100.0 * gflops / peak) : ""});
+    groups[group_of(*time.step)] += time.seconds;
     rows.push_back({{"layer", time.step->layer},
                     {"op", time.step->op},
                     {"pass", to_string(time.step->pass)},
                     {"kernel", time.step->kernel},
-                    {"seconds", time.seconds}});
+                    {"seconds", time.seconds},
+                    {"flops", time.step->flops}});
   }
   table.add_rule();
+  for (const auto& [name, seconds] : groups) {
+    table.add_row({name, "", "", "", fmt::format("{:.3f}", seconds * 1e3),
+                   fmt::format("{:.1f} %", 100.0 * seconds / total)});
+  }
   table.add_row({"total", "", "", "", fmt::format("{:.3f}", total * 1e3)});
   if (common.json != "-") fmt::print("{}", table.to_string());
-  write_json_result(common, nlohmann::ordered_json{{"steps", rows}, {"seconds", total}}.dump());
+  const nlohmann::ordered_json json = {
+      {"steps", rows}, {"groups", groups}, {"seconds", total}, {"peak_gflops", peak}};
+  write_json_result(common, json.dump());
   return 0;
 }
 
@@ -178,6 +226,7 @@ int run_bench(const BenchOptions& options, const CommonOptions& common) {
 Command add_bench(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* verb = add_verb(app, common, "bench", "measure training steps, layers, the machine");
+  add_kernel_options(*verb, common);
   verb->add_option("what", options->what, "train, infer, layers, machine or loader")
       ->required()
       ->check(CLI::IsMember({"train", "infer", "layers", "machine", "loader"}));

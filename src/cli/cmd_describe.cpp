@@ -52,17 +52,23 @@ int run_describe(DescribeOptions options, const CommonOptions& common) {
   const auto [height, width] = parse_size(options.size);
   Executor executor(graph, *backend);
   const bool trains = graph.loss != kNone;
+  KernelChooser chooser(
+      *backend, chooser_options(tune_mode(common, TuneMode::cached), conv_choice(common), true));
   const PlanId plan = executor.add_plan(
       plan_request(graph, trains ? Mode::train : Mode::eval, options.batch, height, width,
-                   activation_dtype(*backend, common.precision_value())));
+                   activation_dtype(*backend, common.precision_value())),
+      chooser.chooser());
+  const double peak = backend->name() == "cpu" ? fma_peak(chooser, threads) : 0.0;
+  chooser.finish();
   if (common.json != "-") {
     fmt::print("{}: {} x {} x {} on {}\n", graph.name, net.input.channels,
                height > 0 ? height : net.input.height, width > 0 ? width : net.input.width,
                backend->identity());
     fmt::print("{}", layer_table(graph, executor.plan(plan), common.verbose || options.plan));
+    fmt::print("{}", kernel_table(executor.plan(plan), peak));
     if (options.plan) fmt::print("{}", step_list(executor.plan(plan)));
   }
-  write_json_result(common, describe_json(graph, executor.plan(plan)));
+  write_json_result(common, describe_json(graph, executor.plan(plan), peak));
   return 0;
 }
 
@@ -72,6 +78,7 @@ Command add_describe(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<DescribeOptions>();
   CLI::App* verb =
       add_verb(app, common, "describe", "layers, shapes, parameters, FLOPs, memory plan, kernels");
+  add_kernel_options(*verb, common);
   verb->add_option("file", options->path, "NET.yaml, SOLVER.yaml or a run folder")->required();
   verb->add_option("--batch", options->batch, "pictures a step")->check(CLI::Range(1, 65536));
   verb->add_option("--size", options->size, "picture size HxW (default: the network's)");

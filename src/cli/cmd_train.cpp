@@ -104,6 +104,7 @@ int run_train(const TrainVerbOptions& options, const CommonOptions& common) {
 Command add_train(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<TrainVerbOptions>();
   CLI::App* verb = add_verb(app, common, "train", "train a network");
+  add_kernel_options(*verb, common);
   verb->add_option("file", options->path,
                    "SOLVER.yaml or RUN/config.yaml (default: a small network on Fashion-MNIST)");
   verb->add_option("--run", options->run, "run folder, a new one (default: runs/NAME-N)");

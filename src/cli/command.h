@@ -23,6 +23,8 @@ struct CommonOptions {
   std::string json;  ///< file for the result; "-" is standard output
   bool quiet = false;
   bool verbose = false;
+  std::string tune;  ///< empty: what the file says
+  std::string conv;
 
   /// `sets` and the options above as settings of a solver file.
   std::vector<std::string> solver_sets() const;
@@ -38,6 +40,12 @@ struct Command {
 
 /// Adds a verb with the common options. The functions below live in cmd_VERB.cpp.
 CLI::App* add_verb(CLI::App& app, CommonOptions& common, const char* name, const char* help);
+
+/// Adds --tune and --conv to a verb that plans a network.
+void add_kernel_options(CLI::App& verb, CommonOptions& common);
+/// What --tune and --conv say for verbs without a solver file.
+TuneMode tune_mode(const CommonOptions& common, TuneMode otherwise);
+ConvChoice conv_choice(const CommonOptions& common);
 
 Command add_train(CLI::App& app, CommonOptions& common);
 Command add_test(CLI::App& app, CommonOptions& common);

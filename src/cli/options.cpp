@@ -13,6 +13,8 @@ std::vector<std::string> CommonOptions::solver_sets() const {
   if (!device.empty()) result.push_back("device=" + device);
   if (!precision.empty()) result.push_back("precision=" + precision);
   if (seed) result.push_back("seed=" + std::to_string(*seed));
+  if (!tune.empty()) result.push_back("tune=" + tune);
+  if (!conv.empty()) result.push_back("conv_algorithm=" + conv);
   return result;
 }
 
@@ -22,6 +24,25 @@ Precision CommonOptions::precision_value() const {
     if (entry.name == precision) return entry.value;
   }
   throw ConfigError("--precision must be one of f32, bf16, f16, found \"" + precision + "\"");
+}
+
+void add_kernel_options(CLI::App& verb, CommonOptions& common) {
+  verb.add_option("--tune", common.tune,
+                  "kernels by measuring (on), by earlier measurements (cached), by guess (off)")
+      ->check(CLI::IsMember({"on", "cached", "off"}));
+  verb.add_option("--conv", common.conv, "convolutions: auto, direct or winograd")
+      ->check(CLI::IsMember({"auto", "direct", "winograd"}));
+}
+
+TuneMode tune_mode(const CommonOptions& common, TuneMode otherwise) {
+  if (common.tune == "on") return TuneMode::on;
+  if (common.tune == "cached") return TuneMode::cached;
+  return common.tune == "off" ? TuneMode::off : otherwise;
+}
+
+ConvChoice conv_choice(const CommonOptions& common) {
+  if (common.conv == "direct") return ConvChoice::direct;
+  return common.conv == "winograd" ? ConvChoice::winograd : ConvChoice::automatic;
 }
 
 CLI::App* add_verb(CLI::App& app, CommonOptions& common, const char* name, const char* help) {

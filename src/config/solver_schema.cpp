@@ -107,6 +107,8 @@ const Schema<SolverFile>& solver_schema() {
               read_device, [](const std::string& d) { return Node::make_text(d); }, device_type)
           .doc("where to compute"),
       field("precision", &S::precision).doc("of activations and their gradients"),
+      field("tune", &S::tune).doc("kernels chosen by measuring them"),
+      field("conv_algorithm", &S::conv_algorithm).doc("of convolutions, on the CPU"),
       field("seed", &S::seed).doc("of every random draw"),
       field("batch", &S::batch).in(1, 1 << 20).doc("pictures per step"),
       field("accumulate", &S::accumulate).in(1, 1 << 16).doc("micro-batches per update"),

@@ -115,6 +115,22 @@ std::span<const EnumName<Precision>> enum_names(Precision) {
   return kNames;
 }
 
+std::span<const EnumName<TuneMode>> enum_names(TuneMode) {
+  static constexpr EnumName<TuneMode> kNames[] = {
+      {TuneMode::on, "on", "measure what the cache of choices does not know, and keep it there"},
+      {TuneMode::cached, "cached", "use the cache of choices, measure nothing"},
+      {TuneMode::off, "off", "take the built-in guess"}};
+  return kNames;
+}
+
+std::span<const EnumName<ConvChoice>> enum_names(ConvChoice) {
+  static constexpr EnumName<ConvChoice> kNames[] = {
+      {ConvChoice::automatic, "auto", "whatever is fastest"},
+      {ConvChoice::direct, "direct", "no Winograd, whose rounding errors are larger"},
+      {ConvChoice::winograd, "winograd", "Winograd wherever there is a kernel"}};
+  return kNames;
+}
+
 std::span<const EnumName<LastBatch>> enum_names(LastBatch) {
   static constexpr EnumName<LastBatch> kNames[] = {
       {LastBatch::drop, "drop", "an incomplete last batch of an epoch is left out"},

@@ -24,6 +24,8 @@ std::span<const EnumName<PolicyKind>> enum_names(PolicyKind);
 std::span<const EnumName<BestMetric>> enum_names(BestMetric);
 std::span<const EnumName<Precision>> enum_names(Precision);
 std::span<const EnumName<LastBatch>> enum_names(LastBatch);
+std::span<const EnumName<TuneMode>> enum_names(TuneMode);
+std::span<const EnumName<ConvChoice>> enum_names(ConvChoice);
 
 /// The name of a value of any enum with a table: "cosine".
 template <typename E>

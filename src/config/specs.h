@@ -7,6 +7,7 @@
 
 #include "config/data_specs.h"
 #include "core/error.h"
+#include "core/tuning.h"
 
 // What a solver file says, typed. Field tables that parse and print these are in solver_schema.cpp.
 
@@ -109,6 +110,8 @@ struct SolverSpec {
   std::vector<TransformSpec> augment;
   std::string device = "auto";
   Precision precision = Precision::f32;
+  TuneMode tune = TuneMode::on;
+  ConvChoice conv_algorithm = ConvChoice::automatic;
   std::uint64_t seed = 1;
   int batch = 128;
   int accumulate = 1;  ///< micro-batches per update

@@ -9,7 +9,7 @@
 namespace daybreak {
 namespace {
 
-std::size_t first_offer(const KernelQuery&, const std::vector<KernelOffer>&) {
+OfferChoice first_offer(const KernelQuery&, const std::vector<KernelOffer>&) {
   return 0;
 }
 

@@ -44,8 +44,10 @@ enum class StepKind : std::uint8_t { op, reorder, accumulate };
 struct PlanStep {
   StepKind kind = StepKind::op;
   std::string layer;
-  std::string op;      ///< "conv 3x3", "reorder", ...
-  std::string kernel;  ///< name of the chosen offer
+  std::string op;                 ///< "conv 3x3", "reorder", ...
+  std::string kernel;             ///< name of the chosen offer
+  double measured_seconds = 0.0;  ///< when it was chosen, reorders included; 0: not measured
+  std::int64_t flops = 0;         ///< of convolutions and linear layers, zero border included
   Pass pass = Pass::forward;
   NodeId node = kNone;
   std::vector<TensorId> x, dx, w, dw;

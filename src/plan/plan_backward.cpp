@@ -135,7 +135,7 @@ class BackwardPlanner {
     query.want_dx = want;
     query.want_dx.resize(node.inputs.size(), false);
     query.want_dw = want_dw;
-    const KernelOffer offer = b_.choose(node, query);
+    const ChosenOffer offer = b_.choose(node, query);
 
     PlanStep step;
     step.dy = b_.converted(gradient(node.output), offer.output, node, pass);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "plan/precision.h"
+#include "plan/tune_key.h"
 
 namespace daybreak {
 
@@ -158,7 +159,7 @@ KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {
   return q;
 }
 
-KernelOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& wanted) {
+ChosenOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& wanted) {
   KernelQuery query = wanted;
   std::string reason;
   std::vector<KernelOffer> offers = backend.offers(query, &reason);
@@ -172,16 +173,22 @@ KernelOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& wanted
         node.mark, fmt::format("layer \"{}\": {} ({}) is not available on {}: {}", node.layer,
                                node.op->describe(), to_string(query.pass), backend.name(), reason));
   }
-  const std::size_t index = offers.size() == 1 ? 0 : choose_(query, offers);
-  DAYBREAK_ASSERT(index < offers.size());
-  return std::move(offers[index]);
+  const OfferChoice choice = choose_(query, offers);
+  DAYBREAK_ASSERT(choice.index < offers.size());
+  return {std::move(offers[choice.index]), choice.seconds};
 }
 
-PlanStep& PlanBuilder::add_step(const GraphNode& node, Pass pass, const KernelOffer& offer) {
+PlanStep& PlanBuilder::add_step(const GraphNode& node, Pass pass, const ChosenOffer& offer) {
   PlanStep step;
   step.layer = node.layer;
   step.op = node.op->describe();
   step.kernel = offer.name;
+  step.measured_seconds = offer.measured_seconds;
+  if (tunable(*node.op)) {  // both gradients take as many operations as the forward pass
+    std::vector<Shape> inputs;
+    for (ValueId input : node.inputs) inputs.push_back(plan.shapes[input]);
+    step.flops = node.op->flops(inputs);
+  }
   step.pass = pass;
   step.node = static_cast<NodeId>(&node - nodes.data());
   step.in_place = offer.in_place;

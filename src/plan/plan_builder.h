@@ -8,6 +8,10 @@
 
 namespace daybreak {
 
+struct ChosenOffer : KernelOffer {
+  double measured_seconds = 0.0;
+};
+
 /// What forward and backward planning share: the plan under construction, the versions of every
 /// value in different layouts, and the choice of an offer.
 class PlanBuilder {
@@ -44,8 +48,8 @@ class PlanBuilder {
   /// With floating inputs in the node's type: the plan converts values that are of another.
   KernelQuery query(const GraphNode& node, Pass pass) const;
   DType dtype_of(const GraphNode& node) const { return dtypes[&node - nodes.data()]; }
-  KernelOffer choose(const GraphNode& node, const KernelQuery& query);
-  PlanStep& add_step(const GraphNode& node, Pass pass, const KernelOffer& offer);
+  ChosenOffer choose(const GraphNode& node, const KernelQuery& query);
+  PlanStep& add_step(const GraphNode& node, Pass pass, const ChosenOffer& offer);
   TensorId workspace(const KernelOffer& offer, const GraphNode& node);
 
   bool trainable(ParamId param) const;

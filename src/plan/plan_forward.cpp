@@ -39,7 +39,7 @@ TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
   KernelQuery query = builder.query(node, Pass::forward);
   const Shape& shape = builder.plan.shapes[node.output];
   query.output = plain_desc(shape, builder.dtype_of(node));
-  const KernelOffer offer = builder.choose(node, query);
+  const ChosenOffer offer = builder.choose(node, query);
 
   std::vector<TensorId> x, w;
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {

@@ -9,9 +9,18 @@
 
 namespace daybreak {
 
-/// Index of the offer to take: the backend's best guess is 0.
+/// The offer to take and, when it was measured, its time with the reorders it causes.
+struct OfferChoice {
+  std::size_t index = 0;
+  double seconds = 0.0;  ///< 0: not measured
+
+  OfferChoice(std::size_t index_in, double seconds_in = 0.0)
+      : index(index_in), seconds(seconds_in) {}
+};
+
+/// Takes one of at least one offer; the backend's best guess is 0.
 using OfferChooser =
-    std::function<std::size_t(const KernelQuery& query, const std::vector<KernelOffer>& offers)>;
+    std::function<OfferChoice(const KernelQuery& query, const std::vector<KernelOffer>& offers)>;
 
 /// Decides shapes, fusions, kernels, layouts, reorders, gradients and memory for one request.
 /// Throws ConfigError (with the layer's place) for shapes that do not fit or operations the

@@ -88,8 +88,14 @@ CheckpointData checkpoint_of(Session& session, const TrainingState& state,
   meta["seed"] = std::to_string(session.solver().seed);
   meta["threads"] = std::to_string(session.threads());
   meta["backend"] = session.backend().identity();
+  meta["kernels"] = to_text(session.kernels());
   meta["config"] = config;
   return data;
+}
+
+KernelChoices checkpoint_kernels(const CheckpointData& data) {
+  const auto found = data.meta.find("kernels");  // files of version 0.1 have none
+  return found == data.meta.end() ? KernelChoices() : choices_of_text(found->second);
 }
 
 TrainingState restore_checkpoint(Session& session, const CheckpointData& data) {

@@ -13,6 +13,9 @@ namespace daybreak {
 CheckpointData checkpoint_of(Session& session, const TrainingState& state,
                              const std::string& config);
 
+/// The kernels it was trained with, which a session needs before it makes its plans.
+KernelChoices checkpoint_kernels(const CheckpointData& data);
+
 /// Puts a checkpoint back. Throws DataError when it belongs to another network or optimizer.
 TrainingState restore_checkpoint(Session& session, const CheckpointData& data);
 

@@ -42,7 +42,46 @@ std::string layer_table(const Graph& graph, const Plan& plan, bool kernels) {
                      format_bytes(memory.naive_bytes));
 }
 
-std::string describe_json(const Graph& graph, const Plan& plan) {
+std::string kernel_table(const Plan& plan, double peak_gflops) {
+  Table table({{"layer"},
+               {"operation"},
+               {"direction"},
+               {"kernel", Align::left, 44},
+               {"ms", Align::right},
+               {"GFLOP/s", Align::right},
+               {"of peak", Align::right}});
+  double seconds = 0.0, flops = 0.0;
+  const auto share = [peak_gflops](double gflops) {
+    return peak_gflops > 0.0 ? fmt::format("{:.0f} %", 100.0 * gflops / peak_gflops) : "";
+  };
+  for (const PlanStep& step : plan.steps) {
+    if (step.flops == 0) continue;
+    std::vector<std::string> cells = {step.layer, step.op, std::string(to_string(step.pass)),
+                                      step.kernel};
+    if (step.measured_seconds > 0.0) {
+      const double gflops = static_cast<double>(step.flops) / step.measured_seconds * 1e-9;
+      cells.push_back(fmt::format("{:.3f}", step.measured_seconds * 1e3));
+      cells.push_back(fmt::format("{:.0f}", gflops));
+      cells.push_back(share(gflops));
+      seconds += step.measured_seconds;
+      flops += static_cast<double>(step.flops);
+    }
+    table.add_row(std::move(cells));
+  }
+  if (table.rows() == 0) return "";
+  std::string note;
+  if (seconds > 0.0) {
+    const double gflops = flops / seconds * 1e-9;
+    table.add_rule();
+    table.add_row({"total", "", "", "", fmt::format("{:.3f}", seconds * 1e3),
+                   fmt::format("{:.0f}", gflops), share(gflops)});
+  } else {
+    note = "not measured on this machine yet: --tune on measures, as train does\n";
+  }
+  return table.to_string() + note;
+}
+
+std::string describe_json(const Graph& graph, const Plan& plan, double peak_gflops) {
   nlohmann::ordered_json json;
   std::int64_t params = 0, flops = 0;
   auto layers = nlohmann::ordered_json::array();
@@ -63,12 +102,22 @@ std::string describe_json(const Graph& graph, const Plan& plan) {
   json["layers"] = std::move(layers);
   json["arena_bytes"] = plan.memory.arena_bytes;
   json["arena_lower_bound_bytes"] = plan.memory.lower_bound;
+  json["arena_naive_bytes"] = plan.memory.naive_bytes;
+  json["peak_gflops"] = peak_gflops;
   auto steps = nlohmann::ordered_json::array();
   for (const PlanStep& step : plan.steps) {
-    steps.push_back({{"layer", step.layer},
-                     {"op", step.op},
-                     {"pass", to_string(step.pass)},
-                     {"kernel", step.kernel}});
+    nlohmann::ordered_json row = {{"layer", step.layer},
+                                  {"op", step.op},
+                                  {"pass", to_string(step.pass)},
+                                  {"kernel", step.kernel}};
+    if (step.flops > 0) row["flops"] = step.flops;
+    if (step.measured_seconds > 0.0) {
+      const double gflops = static_cast<double>(step.flops) / step.measured_seconds * 1e-9;
+      row["measured_seconds"] = step.measured_seconds;
+      row["gflops"] = gflops;
+      if (peak_gflops > 0.0) row["share_of_peak"] = gflops / peak_gflops;
+    }
+    steps.push_back(std::move(row));
   }
   json["steps"] = std::move(steps);
   return json.dump();

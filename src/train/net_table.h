@@ -11,7 +11,12 @@ namespace daybreak {
 /// parameters, FLOPs; with `kernels` also the kernels chosen.
 std::string layer_table(const Graph& graph, const Plan& plan, bool kernels);
 
+/// The kernels of convolutions and linear layers, a row a direction: name, the time measured when
+/// it was chosen (reorders included), nominal GFLOP/s and their share of `peak_gflops` (0:
+/// unknown).
+std::string kernel_table(const Plan& plan, double peak_gflops);
+
 /// The same as cli.md's JSON of `describe`.
-std::string describe_json(const Graph& graph, const Plan& plan);
+std::string describe_json(const Graph& graph, const Plan& plan, double peak_gflops);
 
 }  // namespace daybreak

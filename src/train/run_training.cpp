@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "core/version.h"
 #include "io/atomic_file.h"
@@ -20,11 +21,11 @@ namespace daybreak {
 namespace {
 
 // What training goes on with, or starts from.
-TrainingState initial_state(Session& session, const TrainOptions& options, CheckpointStore& store) {
-  if (options.resume) {
-    const CheckpointData data = store.load_newest();
-    TrainingState state = restore_checkpoint(session, data);
-    spdlog::info("resuming {} at step {}", data.path, state.step);
+TrainingState initial_state(Session& session, const TrainOptions& options,
+                            const CheckpointData* resumed) {
+  if (resumed) {
+    TrainingState state = restore_checkpoint(session, *resumed);
+    spdlog::info("resuming {} at step {}", resumed->path, state.step);
     return state;
   }
   const std::string init = options.init.empty() ? session.solver().init : options.init;
@@ -55,8 +56,19 @@ TrainOutcome run_training(SolverConfig config, const TrainOptions& options, Prog
   install_signal_handlers();
   SessionOptions session_options;
   session_options.threads = options.threads;
+  // A resumed run plans with the kernels of its checkpoint, so that comes first.
+  const int keep = config.spec.checkpoint.keep;
+  std::optional<RunFolder> resumed_folder;
+  std::optional<CheckpointStore> store_place;
+  std::optional<CheckpointData> resumed;
+  if (options.resume) {
+    resumed_folder.emplace(RunFolder::open(options.run_dir));
+    store_place.emplace(options.run_dir, keep);
+    resumed.emplace(store_place->load_newest());
+    session_options.kernels = checkpoint_kernels(*resumed);
+  }
   Session session(std::move(config), session_options);
-  RunFolder folder = options.resume ? RunFolder::open(options.run_dir)
+  RunFolder folder = resumed_folder ? *std::move(resumed_folder)
                      : options.run_dir.empty()
                          ? RunFolder::create_numbered("runs", session.solver().name)
                          : RunFolder::create(options.run_dir);
@@ -68,8 +80,10 @@ TrainOutcome run_training(SolverConfig config, const TrainOptions& options, Prog
   spdlog::info("{}", layers);
   const std::string config_text = print_config(session.config());
   write_file_atomically(folder.path() + "/config.yaml", config_text);
-  CheckpointStore store(folder.path(), session.solver().checkpoint.keep);
-  TrainingState state = initial_state(session, options, store);
+  if (!store_place) store_place.emplace(folder.path(), keep);
+  CheckpointStore& store = *store_place;
+  TrainingState state = initial_state(session, options, resumed ? &*resumed : nullptr);
+  resumed.reset();
   store.check_space(saved_bytes(read_weights(session.executor()), {}) *
                     static_cast<std::uint64_t>(1 + session.phase(0).optimizer.slots()));
   const std::int64_t epochs_done =

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <string_view>
 
 #include "backend/module.h"
+#include "config/spec_names.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "data/stats.h"
@@ -67,6 +70,20 @@ BackendPtr make_backend(const std::string& device, int threads) {
   throw ConfigError(fmt::format("device must be auto, cpu, cuda or cuda:N, found \"{}\"", device));
 }
 
+ChooserOptions chooser_options(TuneMode tune, ConvChoice conv, bool training) {
+  ChooserOptions options;
+  if (const char* forced = std::getenv("DAYBREAK_TUNE")) {
+    for (const EnumName<TuneMode>& mode : enum_names(TuneMode{})) {
+      if (mode.name == std::string_view(forced)) tune = mode.value;
+    }
+  }
+  options.mode = tune == TuneMode::on && !training ? TuneMode::cached : tune;
+  options.conv = conv;
+  options.cache = default_tune_cache();
+  options.say = [](const std::string& line) { spdlog::info("{}", line); };
+  return options;
+}
+
 Session::Session(SolverConfig config, const SessionOptions& options)
     : config_(std::move(config)), threads_(options.threads > 0 ? options.threads : usable_cores()) {
   set_compute_threads(threads_);
@@ -74,6 +91,10 @@ Session::Session(SolverConfig config, const SessionOptions& options)
               {.classes = 0, .with_loss = true});  // every shape error, before any data
   backend_ = make_backend(config_.spec.device, threads_);
   check_precisions();
+  ChooserOptions choose =
+      chooser_options(config_.spec.tune, config_.spec.conv_algorithm, options.training);
+  choose.replay = options.kernels;
+  chooser_ = std::make_unique<KernelChooser>(*backend_, std::move(choose));
   open_input(options);
   BuildOptions build;
   build.classes = data_.evaluation().class_count();
@@ -81,6 +102,7 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   executor_ = std::make_unique<Executor>(build_graph(config_.net, build), *backend_);
   if (options.training) plan_phases();
   plan_evaluation();
+  chooser_->finish();
   executor_->prepare();
   if (config_.spec.accumulate > 1 && options.training) executor_->prepare_accumulation();
   executor_->initialize(config_.spec.seed);
@@ -153,7 +175,7 @@ PlanId Session::plan_for(const PlanRequest& request) {
   for (const auto& [known, id] : requests_) {
     if (same_plan(known, request)) return id;
   }
-  requests_.emplace_back(request, executor_->add_plan(request));
+  requests_.emplace_back(request, executor_->add_plan(request, chooser_->chooser()));
   return requests_.back().second;
 }
 
@@ -190,7 +212,7 @@ void Session::plan_evaluation() {
   request.batch = eval_loader().batch;
   request.dtype = dtypes_.at(config_.spec.precision);
   request.keep = {executor_->graph().prediction};
-  eval_plan_ = executor_->add_plan(request);
+  eval_plan_ = executor_->add_plan(request, chooser_->chooser());
 }
 
 LoaderOptions Session::eval_loader() const {

@@ -8,6 +8,7 @@
 #include "config/solver_config.h"
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "plan/choose.h"
 #include "plan/executor.h"
 #include "train/schedule.h"
 #include "train/supervised.h"
@@ -19,6 +20,7 @@ struct SessionOptions {
   bool training = true;    ///< plan the phases; otherwise evaluation only
   bool need_train = true;  ///< the training part must be there
   int threads = 0;         ///< compute threads; 0: all usable cores
+  KernelChoices kernels;   ///< to be used before measuring: those of a checkpoint
   std::function<void(std::int64_t done, std::int64_t total)> data_progress;
 };
 
@@ -49,6 +51,8 @@ class Session {
   PlanId eval_plan() const { return eval_plan_; }
   LoaderOptions eval_loader() const;
   int threads() const { return threads_; }
+  /// The kernels of convolutions and linear layers: with them a resumed run goes on bit for bit.
+  const KernelChoices& kernels() const { return chooser_->choices(); }
 
  private:
   void check_network() const;
@@ -64,6 +68,7 @@ class Session {
   DataParts data_;
   BackendPtr backend_;
   std::map<Precision, DType> dtypes_;  // of every precision the run uses
+  std::unique_ptr<KernelChooser> chooser_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Schedule> schedule_;
   std::vector<std::pair<PlanRequest, PlanId>> requests_;
@@ -77,6 +82,10 @@ void use_placeholder_statistics(InputSpec& input);
 /// The type of activations on this backend; the reference always works in f32. Warns when the type
 /// is slow here, throws ConfigError when the backend does not have it.
 DType activation_dtype(const Backend& backend, Precision precision);
+
+/// Chooses kernels as the solver file, or the options of a verb, say. `training`: new choices may
+/// be measured. The environment variable DAYBREAK_TUNE (on, cached, off) overrides `tune`.
+ChooserOptions chooser_options(TuneMode tune, ConvChoice conv, bool training);
 
 /// The backend a `device` key asks for: auto, cpu, cuda, cuda:N, ref.
 BackendPtr make_backend(const std::string& device, int threads);

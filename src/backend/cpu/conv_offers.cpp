@@ -6,6 +6,7 @@
 
 #include "backend/cpu/tap_gemm.h"
 #include "backend/cpu/tap_gradient.h"
+#include "backend/cpu/winograd/winograd.h"
 
 namespace daybreak {
 namespace {
@@ -138,6 +139,9 @@ CpuOffers offers_in_own_type(const CpuContext& context, const KernelQuery& query
   if (auto taps = tap_gemm_offer(context, query, problem)) {
     offers.insert(taps_pay(problem) ? offers.begin() : offers.end(), std::move(*taps));
   }
+  CpuOffers own = winograd_offers(context, query, problem);
+  offers.insert(offers.begin(), std::make_move_iterator(own.begin()),
+                std::make_move_iterator(own.end()));
   return offers;
 }
 
