@@ -14,10 +14,8 @@
 
 // For each tap the rows of x and dy that meet there, pixel by pixel and sample by sample, are
 // gathered into matrices [rows, IC] and [rows, OC]; their product is the tap's gradient [IC, OC] in
-// f32, so that nothing is added up in memory. It is copied into blocks (OIhw16i16o, from which
-// weights are quickly converted for the bf16 kernels) where channels fill blocks, else it stays.
-// oneDNN's bf16 products run near the peak, while its direct kernel multiplies borders too and
-// reaches a third of it on outputs of 2 x 2.
+// f32, so that nothing is added up in memory. oneDNN's bf16 products run near the peak, while its
+// direct kernel multiplies borders too and reaches a third of it on outputs of 2 x 2.
 
 namespace daybreak {
 namespace {
@@ -52,35 +50,12 @@ std::size_t rounded(std::size_t bytes) {
   return (bytes + 63) / 64 * 64;
 }
 
-// Sizes and pieces of the workspace: gathered x, gathered dy, one tap's gradient (with blocks
-// only), scratch of the products.
+// Sizes and pieces of the workspace: gathered x, gathered dy, scratch of the products.
 struct Shapes {
   std::int64_t samples, ic, oc;
-  int block = 0;  // 0: gradients are hwio
-  std::size_t x_bytes = 0, y_bytes = 0, tap_bytes = 0, scratch_bytes = 0;
-  std::size_t bytes() const { return x_bytes + y_bytes + tap_bytes + scratch_bytes; }
+  std::size_t x_bytes = 0, y_bytes = 0, scratch_bytes = 0;
+  std::size_t bytes() const { return x_bytes + y_bytes + scratch_bytes; }
 };
-
-// The gradient of one tap, or zeros, into its place among the blocks [OC / b, IC / b, taps, b, b].
-void put_blocks(const Shapes& s, std::int64_t taps, std::int64_t tap, const float* from,
-                float* dw) {
-  const std::int64_t b = s.block, blocks = s.ic / b;
-  parallel_for(s.oc / b * blocks, std::max<std::int64_t>(1, kGrain / (b * b)),
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   float* to = dw + (i * taps + tap) * b * b;
-                   if (!from) {
-                     std::fill_n(to, b * b, 0.0f);
-                     continue;
-                   }
-                   const float* rows = from + i % blocks * b * s.oc + i / blocks * b;
-                   for (std::int64_t row = 0; row < b; ++row) {
-                     std::memcpy(to + row * b, rows + row * s.oc,
-                                 static_cast<std::size_t>(b) * sizeof(float));
-                   }
-                 }
-               });
-}
 
 // Rows (pixel, sample) of a tensor, one after the other.
 void gather(const Planes& p, const std::vector<std::int32_t>& pixels, const Bf16* tensor,
@@ -135,25 +110,17 @@ class TapGradient final : public Kernel {
     if (!dw) return;
     product_.x[0] = b.workspace;
     product_.x[1] = b.workspace + shapes_.x_bytes;
-    std::byte* one_tap = product_.x[1] + shapes_.y_bytes;
-    product_.workspace = one_tap + shapes_.tap_bytes;
-    for (std::size_t t = 0; t < taps_.size(); ++t) {
-      const Tap& tap = taps_[t];
-      const auto index = static_cast<std::int64_t>(t);
-      float* place = dw + index * shapes_.ic * shapes_.oc;
-      const bool meets = !tap.x.empty();
-      if (meets) {
+    product_.workspace = product_.x[1] + shapes_.y_bytes;
+    for (const Tap& tap : taps_) {
+      if (tap.x.empty()) {
+        std::fill_n(dw, shapes_.ic * shapes_.oc, 0.0f);
+      } else {
         gather(x_, tap.x, as<const Bf16>(b.x[0]), as<Bf16>(product_.x[0]));
         gather(y_, tap.y, dy, as<Bf16>(product_.x[1]));
-        product_.y = shapes_.block > 0 ? one_tap : reinterpret_cast<std::byte*>(place);
+        product_.y = reinterpret_cast<std::byte*>(dw);
         products_.at(tap.x.size())->run(product_);
       }
-      if (shapes_.block > 0) {
-        put_blocks(shapes_, static_cast<std::int64_t>(taps_.size()), index,
-                   meets ? as<const float>(one_tap) : nullptr, dw);
-      } else if (!meets) {
-        std::fill_n(place, shapes_.ic * shapes_.oc, 0.0f);
-      }
+      dw += shapes_.ic * shapes_.oc;
     }
   }
 
@@ -180,12 +147,6 @@ std::optional<KernelOffer> tap_gradient_offer(const CpuContext& context, const K
   const Planes y = make_planes(problem.y, layout, context.block);
   std::vector<Tap> taps = make_taps(problem);
   Shapes shapes{problem.x.n, problem.x.c, problem.y.c};
-  const bool blocks =
-      context.block == 16 && shapes.ic % context.block == 0 && shapes.oc % context.block == 0;
-  if (blocks) {
-    shapes.block = context.block;
-    shapes.tap_bytes = rounded(static_cast<std::size_t>(shapes.ic * shapes.oc) * sizeof(float));
-  }
   std::map<std::size_t, OneDnnAnswer> answers;
   std::size_t most = 0;
   for (const Tap& tap : taps) {
@@ -208,10 +169,9 @@ std::optional<KernelOffer> tap_gradient_offer(const CpuContext& context, const K
     return std::make_unique<TapGradient>(x, y, shapes, taps, std::move(products));
   };
   const Shape& w = query.params[0].shape;
-  using Tag = dnnl::memory::format_tag;
-  const dnnl::memory::desc order({w.n, w.c, w.h, w.w}, dnnl_type(DType::f32),
-                                 blocks ? Tag::OIhw16i16o : Tag::cdba);
-  offer.params[0] = context.with_layout(plain_desc(w, DType::f32), context.layouts->find(order, w));
+  const dnnl::memory::desc hwio({w.n, w.c, w.h, w.w}, dnnl_type(DType::f32),
+                                dnnl::memory::format_tag::cdba);
+  offer.params[0] = context.with_layout(plain_desc(w, DType::f32), context.layouts->find(hwio, w));
   offer.reads.inputs = true;
   offer.workspace_bytes = shapes.bytes();
   return offer;
