@@ -162,24 +162,24 @@ DAYBREAK_INLINE void backward_planes(const Job& job, std::int64_t begin, std::in
 
 DAYBREAK_MULTIARCH void forward_range(const Job& job, bool wide, std::int64_t begin,
                                       std::int64_t end) {
-  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
-    if (wide) {
-      forward_planes<std::int32_t, decltype(tag)>(job, begin, end);
-    } else {
-      forward_planes<std::uint8_t, decltype(tag)>(job, begin, end);
-    }
-  });
+  if (job.dtype == DType::bf16) {
+    forward_planes<std::uint8_t, Bf16>(job, begin, end);
+  } else if (wide) {
+    forward_planes<std::int32_t, float>(job, begin, end);
+  } else {
+    forward_planes<std::uint8_t, float>(job, begin, end);
+  }
 }
 
 DAYBREAK_MULTIARCH void backward_range(const Job& job, bool wide, std::int64_t begin,
                                        std::int64_t end) {
-  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
-    if (wide) {
-      backward_planes<std::int32_t, decltype(tag)>(job, begin, end);
-    } else {
-      backward_planes<std::uint8_t, decltype(tag)>(job, begin, end);
-    }
-  });
+  if (job.dtype == DType::bf16) {
+    backward_planes<std::uint8_t, Bf16>(job, begin, end);
+  } else if (wide) {
+    backward_planes<std::int32_t, float>(job, begin, end);
+  } else {
+    backward_planes<std::uint8_t, float>(job, begin, end);
+  }
 }
 
 }  // namespace
@@ -196,9 +196,10 @@ CpuOffers pool_cpu_offers(const CpuContext& context, const KernelQuery& query) {
   const bool wide = std::int64_t{shape.op.size_h} * shape.op.size_w > 256;
   const bool is_forward = query.pass == Pass::forward;
   const bool is_max = shape.op.pool == PoolKind::max;
-  // Where windows overlap gradients are sums, which would be rounded after every term.
+  // Where windows overlap gradients are sums, which would be rounded after every term. Wide windows
+  // are rare: their winners need an index of their own.
   const bool overlap = shape.op.size_h > shape.op.stride_h || shape.op.size_w > shape.op.stride_w;
-  if (!is_forward && overlap && shape.dtype != DType::f32) return {};
+  if (shape.dtype != DType::f32 && (wide || (!is_forward && overlap))) return {};
   KernelOffer offer = own_offer(context, query, "pool", layout, [=](const Bindings& b) {
     Job job = shape;
     job.x = is_forward ? b.x[0] : b.dy;

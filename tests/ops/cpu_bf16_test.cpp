@@ -54,12 +54,13 @@ bool left_to_f32(const KernelQuery& query) {
   if (fused) {
     return text.find("sigmoid") != std::string::npos || text.find("tanh") != std::string::npos;
   }
-  if (query.pass == Pass::forward) return false;
   if (query.op->kind() == OpKind::pool) {
     const Pool& pool = static_cast<const Pool&>(*query.op);
+    if (std::int64_t{pool.size_h} * pool.size_w > 256) return true;
+    if (query.pass == Pass::forward) return false;
     return pool.size_h > pool.stride_h || pool.size_w > pool.stride_w;
   }
-  if (query.op->kind() == OpKind::adaptive_avgpool) {
+  if (query.op->kind() == OpKind::adaptive_avgpool && query.pass != Pass::forward) {
     const Shape& x = query.inputs[0].shape;
     return x.h % query.output.shape.h != 0 || x.w % query.output.shape.w != 0;
   }

@@ -7,11 +7,14 @@
 #include "ops/batchnorm.h"
 #include "ops/concat.h"
 #include "ops/conv2d.h"
+#include "ops/instancenorm.h"
 #include "ops/linear.h"
+#include "ops/pad.h"
 #include "ops/pool.h"
 #include "ops/reshape.h"
 #include "ops/softmax_xent.h"
 #include "ops/topk_count.h"
+#include "ops/upsample.h"
 
 namespace daybreak {
 namespace {
@@ -118,6 +121,34 @@ Graph resnet_block_net() {
   net.layer("sum", Add{}, {body, shortcut});
   net.layer("r2", relu);
   net.layer("pool", AdaptiveAvgPool{});
+  return net.finish();
+}
+
+Graph rare_ops_net() {
+  Net net("rare", 3);
+  const ValueId stem = net.layer("stem", conv(6, 3, true));
+  net.layer("in", InstanceNorm{}, {stem});
+  Pool max;
+  max.size_h = max.size_w = 3;
+  max.pad_top = max.pad_left = 1;
+  net.layer("max", max);  // 6 -> 3, windows overlap
+  net.layer("up", Upsample{});
+  Act tanh;
+  tanh.act.kind = ActKind::tanh;
+  const ValueId up = net.layer("tanh", tanh);
+  net.layer("sum", Add{}, {stem, up});
+  Pad pad;
+  pad.pad = PadKind::reflect;
+  pad.top = pad.right = 1;
+  net.layer("pad", pad);
+  Pool average;
+  average.pool = PoolKind::average;
+  average.size_h = average.size_w = 3;
+  average.stride_h = average.stride_w = 2;
+  net.layer("average", average);
+  net.layer("c2", conv(5, 1, false));
+  AdaptiveAvgPool last;
+  net.layer("pool", last);
   return net.finish();
 }
 

@@ -12,5 +12,8 @@ Graph residual_net();      ///< conv-bn-leaky, then x + f(x) twice, pooling, lin
 Graph branching_net();     ///< one value read three times, concat, reshape, sum with coefficients
 Graph resnet_block_net();  ///< relu after the sum, projected shortcut
 std::vector<Graph> small_nets();
+/// Ops that not every backend has in every type: overlapping windows, instance norm, upsampling,
+/// padding, tanh. Its maxima have kinks, so it is none of small_nets().
+Graph rare_ops_net();
 
 }  // namespace daybreak
