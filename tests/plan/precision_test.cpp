@@ -53,7 +53,7 @@ struct Training {
     executor->set_optimizer({});
     std::vector<ParamKnobs> knobs(executor->graph().params.size());
     executor->set_groups(executor->params().groups(knobs));
-    executor->scalars().lr = 0.02f;
+    executor->scalars().lr = net == 1 ? 0.001f : 0.02f;  // net 1 has no batch norm
     executor->scalars().momentum = 0.9f;
     executor->send_scalars();
   }
