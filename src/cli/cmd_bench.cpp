@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -27,22 +26,23 @@ struct BenchOptions {
   int steps = 10;
   int warmup = 2;
   std::string size;
+  std::string dump;
+  bool paired = false;
 };
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::size_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
-}
-
 int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode mode) {
   const auto [height, width] = parse_size(options.size);
   const auto start = Clock::now();
   BenchNet net(options.path, common, mode, options.batch, height, width);
+  if (!options.dump.empty()) {
+    net.dump(options.dump);
+    return 0;
+  }
+  if (options.paired) return bench_paired(net, options.warmup);
   net.step();
   const double first_step = seconds_since(start);
   for (int i = 1; i < options.warmup; ++i) net.step();
@@ -67,6 +67,7 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
                                  {"seconds_min", seconds.front()},
                                  {"seconds_max", seconds.back()},
                                  {"seconds_to_first_step", first_step},
+                                 {"losses", net.losses()},
                                  {"threads", net.threads()},
                                  {"peak_rss_bytes", peak_rss_bytes()},
                                  {"arena_bytes", net.executor().arena_bytes()},
@@ -165,6 +166,11 @@ int bench_loader(const BenchOptions& options, const CommonOptions& common) {
 }
 
 int run_bench(const BenchOptions& options, const CommonOptions& common) {
+  const bool steps = options.what == "train" || options.what == "infer";
+  if (!steps && (options.paired || !options.dump.empty())) {
+    throw ConfigError("--dump and --paired are for bench train and bench infer, found bench " +
+                      options.what);
+  }
   if (options.what == "machine") return bench_machine(common);
   if (options.path.empty()) throw ConfigError("bench " + options.what + " needs a file");
   if (options.what == "train") return bench_steps(options, common, Mode::train);
@@ -187,6 +193,10 @@ Command add_bench(CLI::App& app, CommonOptions& common) {
   verb->add_option("--steps", options->steps, "steps measured")->check(CLI::Range(1, 100000));
   verb->add_option("--warmup", options->warmup, "steps before")->check(CLI::Range(1, 1000));
   verb->add_option("--size", options->size, "picture size HxW (default: the network's)");
+  verb->add_option("--dump", options->dump,
+                   "train, infer: write initial weights and the batch to FILE and stop");
+  verb->add_flag("--paired", options->paired,
+                 "train, infer: a round of steps for every line N of standard input");
   return {verb, [options, &common] { return run_bench(*options, common); }};
 }
 
