@@ -76,7 +76,7 @@ def plot(data):
     """Bars of the ratios with whiskers from the smallest to the largest, as SVG."""
     bars = [(title(cell), base["version"], base["ratios"]) for cell in data["cells"] for base in cell["baselines"]
             if "ratios" in base and not cell["void"]]
-    left, width, row, top = 300, 420, 26, 56
+    left, width, row, top = 350, 420, 26, 56
     most = max([1.5] + [max(ratios) for _, _, ratios in bars]) * 1.05
     height = top + row * len(bars) + 30
 

@@ -54,9 +54,12 @@ std::pair<int, int> parse_size(const std::string& text) {
 
 BenchNet::BenchNet(const std::string& net_path, const CommonOptions& common, Mode mode, int batch,
                    int height, int width)
+    : BenchNet(load_network(net_path, common.sets), common, mode, batch, height, width) {}
+
+BenchNet::BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int batch, int height,
+                   int width)
     : mode_(mode), batch_(batch), threads_(common.threads > 0 ? common.threads : usable_cores()) {
   set_compute_threads(threads_);
-  NetworkSpec net = load_network(net_path, common.sets);
   use_placeholder_statistics(net.input);
   backend_ = make_backend(common.device.empty() ? "auto" : common.device, threads_);
   BuildOptions options;

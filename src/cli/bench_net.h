@@ -25,6 +25,8 @@ class BenchNet {
   /// `mode` train plans full steps with SGD; eval plans the forward pass.
   BenchNet(const std::string& net_path, const CommonOptions& common, Mode mode, int batch,
            int height, int width);
+  BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int batch, int height,
+           int width);
 
   /// One forward pass, or one whole training step: forward, backward, norm, update.
   void step();
@@ -68,5 +70,9 @@ std::size_t peak_rss_bytes();
 /// is done, then reads a number of steps from every line of standard input and answers with a line
 /// of JSON, {"seconds": [...], "losses": [...], "peak_rss_bytes": N}. Ends with the input.
 int bench_paired(BenchNet& net, int warmup);
+
+/// `bench loader SOLVER.yaml`: pictures a second through the augmentation, and through the
+/// normalisation that the network begins with.
+int bench_loader(const std::string& path, int batch, const CommonOptions& common);
 
 }  // namespace daybreak

@@ -136,35 +136,6 @@ int bench_machine(const CommonOptions& common) {
   return 0;
 }
 
-int bench_loader(const BenchOptions& options, const CommonOptions& common) {
-  SolverConfig config = load_solver_or_run(options.path, common.solver_sets());
-  set_compute_threads(common.threads > 0 ? common.threads : usable_cores());
-  const DataParts data = open_data(config.spec.data, config.net.input);
-  LoaderOptions loader_options;
-  loader_options.batch = options.batch;
-  loader_options.height = config.net.input.height;
-  loader_options.width = config.net.input.width;
-  loader_options.fit = config.net.input.fit;
-  loader_options.transforms = config.spec.augment;
-  loader_options.seed = config.spec.seed;
-  loader_options.workers = config.spec.data.workers;
-  loader_options.repeat = true;
-  Loader loader(data.train, loader_options);
-  loader.start(0, 0);
-  for (int i = 0; i < options.warmup; ++i) loader.next();
-  const auto start = Clock::now();
-  std::int64_t images = 0;
-  while (seconds_since(start) < 2.0) images += loader.next().count;
-  const double rate = static_cast<double>(images) / seconds_since(start);
-  if (common.json != "-") {
-    fmt::print("loader: {} with {} workers\n", image_rate_text(rate), loader.workers());
-  }
-  write_json_result(
-      common,
-      nlohmann::ordered_json{{"images_per_second", rate}, {"workers", loader.workers()}}.dump());
-  return 0;
-}
-
 int run_bench(const BenchOptions& options, const CommonOptions& common) {
   const bool steps = options.what == "train" || options.what == "infer";
   if (!steps && (options.paired || !options.dump.empty())) {
@@ -176,7 +147,7 @@ int run_bench(const BenchOptions& options, const CommonOptions& common) {
   if (options.what == "train") return bench_steps(options, common, Mode::train);
   if (options.what == "infer") return bench_steps(options, common, Mode::eval);
   if (options.what == "layers") return bench_layers(options, common);
-  return bench_loader(options, common);
+  return bench_loader(options.path, options.batch, common);
 }
 
 }  // namespace
