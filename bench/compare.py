@@ -1,83 +1,185 @@
 #!/usr/bin/env python3
-"""Full f32 training steps of daybreak and PyTorch on this machine, alternating in one run.
+"""Full training steps of daybreak and PyTorch on this machine, in alternating rounds of one run.
 
-Each pair measures both programs one after the other on resident random data with the same network,
-batch and optimizer (SGD with momentum and weight decay), threads set to the usable cores. Prints
-medians, the ratio of every pair and peak resident memory as a Markdown table; --out appends it to a
-file. Give PyTorch's interpreter with --python (Debian's python3-torch belongs to /usr/bin/python3).
+For every network, batch and precision: both start from the same weights and the same resident batch and take the
+same steps (SGD with momentum and weight decay); threads are set to the usable cores. PyTorch's modes (eager
+contiguous, eager channels_last, torch.compile; malloc of glibc, jemalloc, tcmalloc where installed) are tried in
+a short first round, the fastest one runs the pairs. No ratio is printed unless the first losses of both agree.
+The ceilings of the machine are probed before and after; a run is void when they moved by more than 10 %, or when
+the host stole time or other processes worked. Results are added to bench/results/DATE-NAME.json; table (.md) and
+plot (.svg) are made from that file, so a comparison may be made in several short calls.
+
+Every figure is a median over rounds; brackets are min - max. Peak memory of PyTorch is the smallest of all its
+modes. Start-up and torch.compile are in the cold time, which no ratio contains.
 """
 import argparse
 import datetime
-import json
 import os
-import pathlib
-import platform
-import statistics
-import subprocess
 import sys
+import tempfile
+from collections import namedtuple
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import result_files
+from workers import ROOT, Daybreak, Failed, Torch, Watch, allocators, describe_machine
+
+Cell = namedtuple("Cell", "net batch precision")
+NETS = ["cifar10-darknet", "cifar10-darknet-half", "cifar10-resnet18", "wrn22", "fashion-mnist"]
+QUICK = [Cell("cifar10-darknet", 128, "f32"), Cell("cifar10-darknet", 128, "bf16"),
+         Cell("cifar10-resnet18", 128, "f32"), Cell("wrn22", 128, "f32"), Cell("cifar10-darknet", 8, "f32"),
+         Cell("cifar10-darknet", 256, "f32")]
+TOLERANCE = {"f32": 1e-3, "bf16": 3e-2}  # of the losses, relative
+FEWEST_LOSSES = 5
+MOST_DRIFT, MOST_FOREIGN, MOST_STEAL, LEAST_SCALING = 0.10, 0.05, 0.01, 1.8
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--daybreak", default=str(ROOT / "build/release/daybreak"))
-    parser.add_argument("--python", default="/usr/bin/python3")
-    parser.add_argument("--net", default="cifar10-darknet")
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--python", action="append", metavar="FILE",
+                        help="an interpreter with PyTorch; repeatable (default: /usr/bin/python3, Debian's)")
+    parser.add_argument("--net", nargs="+", default=NETS, choices=NETS)
+    parser.add_argument("--batch", nargs="+", type=int, default=[8, 32, 128, 256])
+    parser.add_argument("--precision", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
+    parser.add_argument("--quick", action="store_true", help=f"short rounds, and of the chosen cells only {len(QUICK)} typical ones")
+    parser.add_argument("--modes", nargs="+", default=["contiguous", "channels_last", "compiled"],
+                        choices=["contiguous", "channels_last", "compiled"], help="PyTorch's, to be tried")
+    parser.add_argument("--allocators", nargs="+", choices=list(allocators()), help="to be tried (default: all)")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--out", help="file to append the table to")
+    parser.add_argument("--seconds", type=float, help="of a round (default 6, --quick 1.5; whole steps)")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--name", default="comparison", help="of the files in bench/results")
+    parser.add_argument("--results", default=str(ROOT / "bench/results"), help="the folder of results")
     return parser.parse_args()
 
 
-def run(command):
-    env = dict(os.environ, OMP_NUM_THREADS=str(len(os.sched_getaffinity(0))))
-    result = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
-    return json.loads(result.stdout.strip().splitlines()[-1])
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
-def measure(args):
-    ours, theirs = [], []
+def best_mode(torch, cell, state, args):
+    """The worker of PyTorch's fastest mode, still running, and what every mode gave."""
+    best, tried = None, []
+    choices = args.allocators or (["jemalloc"] if args.quick and "jemalloc" in allocators() else list(allocators()))
+    for mode in args.modes:
+        if mode == "compiled" and not torch.compiles:
+            say(f"  PyTorch {torch.version} has no torch.compile: skipped")
+            continue
+        for allocator in choices:
+            try:
+                worker = torch.start(cell, state, mode, allocator, args.threads)
+                worker.round(args.seconds / 2)
+            except Failed as error:
+                say(f"  PyTorch {torch.version}, {mode}, {allocator}: skipped: {error}")
+                break
+            say(f"  {worker.label}: {cell.batch / worker.step_seconds:.1f} img/s")
+            tried.append({"mode": mode, "allocator": allocator, "seconds_per_step": worker.step_seconds,
+                          "peak_rss_bytes": worker.last["peak_rss_bytes"], "cold_seconds": worker.cold_seconds})
+            if best is None or worker.step_seconds < best.step_seconds:
+                best, worker = worker, best
+            if worker:
+                worker.close()
+    return best, tried
+
+
+def check_losses(cell, ours, theirs):
+    """The largest relative difference of the first losses, and whether it proves equal work."""
+    pairs = list(zip(ours, theirs))
+    worst = max((abs(a - b) / max(abs(a), abs(b), 1e-9) for a, b in pairs), default=float("inf"))
+    return worst, len(pairs) >= FEWEST_LOSSES and worst <= TOLERANCE[cell.precision]
+
+
+def baseline_result(torch, cell, ours, worker, tried, times):
+    own, other = times["daybreak"], times[worker.label]
+    worst, equal = check_losses(cell, ours.last["losses"], worker.last["losses"])
+    compiled = [t["cold_seconds"] for t in tried if t["mode"] == "compiled"]
+    result = {"version": torch.version, "label": worker.label, "threads": worker.last["threads"],
+              "seconds_per_step": other, "losses": worker.last["losses"], "losses_differ": worst,
+              "equal_work": equal, "peak_rss_bytes": min(t["peak_rss_bytes"] for t in tried),
+              "cold_seconds": worker.cold_seconds, "compile_cold_seconds": max(compiled, default=None),
+              "tried": tried}
+    if equal:
+        result["ratios"] = [b / a for a, b in zip(own, other)]
+    else:
+        print(f"{cell}: the losses differ by {worst:.2g} relative, so no ratio\n  daybreak: "
+              f"{ours.last['losses']}\n  {worker.label}: {worker.last['losses']}")
+    return result
+
+
+def measure(cell, daybreak, torches, args):
+    """One cell: modes, alternating rounds, losses, memory."""
+    watch = Watch()
+    with tempfile.TemporaryDirectory() as folder:
+        state = os.path.join(folder, "state.safetensors")
+        daybreak.dump(cell, state)
+        found = [(torch, *best_mode(torch, cell, state, args)) for torch in torches]
+    found = [entry for entry in found if entry[1]]
+    ours = daybreak.start(cell)
+    runners = [ours] + [worker for _, worker, _ in found]
+    for worker in runners:
+        worker.steps(1)  # after the others have filled the caches
+    times = {worker.label: [] for worker in runners}
     for pair in range(args.pairs):
-        ours.append(run([args.daybreak, "bench", "train", str(ROOT / f"cfg/net/{args.net}.yaml"), "--batch",
-                         str(args.batch), "--steps", str(args.steps), "--warmup", "2", "--json", "-"]))
-        theirs.append(run([args.python, str(ROOT / "bench/torch_train.py"), "--net", args.net, "--batch",
-                           str(args.batch), "--steps", str(args.steps), "--warmup", "2"]))
-        print(f"pair {pair + 1}: {ours[-1]['images_per_second']:.1f} and "
-              f"{theirs[-1]['images_per_second']:.1f} img/s", file=sys.stderr)
-    return ours, theirs
+        for worker in runners:
+            times[worker.label].append(worker.round(args.seconds))
+        rates = ", ".join(f"{w.label} {cell.batch / times[w.label][-1]:.1f}" for w in runners)
+        say(f"  round {pair + 1}: {rates} img/s")
+    for worker in runners:
+        worker.close()
+    return {"net": cell.net, "batch": cell.batch, "precision": cell.precision, "pairs": args.pairs,
+            "round_seconds": args.seconds, "date": str(datetime.date.today()), "threads": ours.last["threads"],
+            "backend": ours.last["backend"], "seconds_per_step": times["daybreak"],
+            "losses": ours.last["losses"], "peak_rss_bytes": ours.last["peak_rss_bytes"],
+            "cold_seconds": ours.cold_seconds, "watch": watch.stop(),
+            "baselines": [baseline_result(t, cell, ours, w, tried, times) for t, w, tried in found]}
 
 
-def table(args, ours, theirs):
-    a = [r["images_per_second"] for r in ours]
-    b = [r["images_per_second"] for r in theirs]
-    ratios = [x / y for x, y in zip(a, b)]
-    rss_a = max(r["peak_rss_bytes"] for r in ours) / 1e6
-    rss_b = max(r["peak_rss_bytes"] for r in theirs) / 1e6
-    peak = statistics.median(r["peak_gflops"] for r in ours)
-    return "\n".join([
-        f"{args.net}, batch {args.batch}, f32, {ours[0]['threads']} threads each, {args.pairs} alternating pairs, "
-        f"{datetime.date.today()}",
-        f"{ours[0]['backend']}; PyTorch {theirs[0]['torch']}, {theirs[0]['layout']}; "
-        f"FMA peak {peak:.0f} GFLOP/s; Linux {platform.release()}",
-        "",
-        "| | img/s median (min - max) | peak resident memory |",
-        "|---|---|---|",
-        f"| daybreak | {statistics.median(a):.1f} ({min(a):.1f} - {max(a):.1f}) | {rss_a:.0f} MB |",
-        f"| PyTorch | {statistics.median(b):.1f} ({min(b):.1f} - {max(b):.1f}) | {rss_b:.0f} MB |",
-        f"| ratio | {statistics.median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f}) | {rss_a / rss_b:.2f} |",
-        ""])
+def reasons_to_void(cell):
+    """Why the figures of a cell must not be used; empty when they may."""
+    reasons = []
+    before, after = cell["ceilings"]
+    for name in ("fma_gflops", "bf16_gflops", "bandwidth_gbytes"):
+        low, high = sorted((before[-1][name], after[-1][name]))
+        if high > 0 and (high - low) / high > MOST_DRIFT:
+            reasons.append(f"{name} moved from {before[-1][name]:.0f} to {after[-1][name]:.0f}")
+    for rows in cell["ceilings"]:
+        scaling = rows[-1]["fma_gflops"] / rows[0]["fma_gflops"]
+        if rows[-1]["threads"] == 2 and scaling < LEAST_SCALING:
+            reasons.append(f"two threads did {scaling:.2f}x the work of one")
+    if cell["watch"]["steal"] > MOST_STEAL:
+        reasons.append(f"the host stole {cell['watch']['steal']:.1%} of the time")
+    if cell["watch"]["foreign"] > MOST_FOREIGN:
+        reasons.append(f"other processes took {cell['watch']['foreign']:.1%} of the time")
+    return reasons
 
 
 def main():
     args = parse()
-    ours, theirs = measure(args)
-    text = table(args, ours, theirs)
-    print(text)
-    if args.out:
-        with open(args.out, "a", encoding="utf-8") as file:
-            file.write(text + "\n")
+    args.seconds = args.seconds or (1.5 if args.quick else 6.0)
+    cells = [Cell(n, b, p) for n in args.net for p in args.precision for b in args.batch]
+    if args.quick:
+        cells = [cell for cell in QUICK if cell in cells]
+    daybreak = Daybreak(args.daybreak, args.threads)
+    torches = [Torch(python) for python in args.python or ["/usr/bin/python3"]]
+    for torch in torches:
+        if torch.version is None:
+            sys.exit(f"{torch.python} has no PyTorch; Debian's is the package python3-torch")
+    say(f"daybreak {daybreak.version}; {', '.join('PyTorch ' + t.version for t in torches)}; {args.threads} threads; "
+        f"malloc: {', '.join(allocators())}")
+    store = result_files.Store(args.results, args.name, describe_machine(args.threads), daybreak.version)
+    before = daybreak.ceilings()
+    for cell in cells:
+        say(f"{cell.net}, batch {cell.batch}, {cell.precision}")
+        try:
+            result = measure(cell, daybreak, torches, args)
+        except Failed as error:
+            say(f"  skipped: {error}")
+            continue
+        after = daybreak.ceilings()
+        result["ceilings"], before = [before, after], after
+        result["void"] = reasons_to_void(result)
+        store.add(result)
+        print(result_files.summary(result), flush=True)
+    say(f"written: {', '.join(store.files())}")
     return 0
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Measures full PyTorch training steps of a network on resident random data.
+"""PyTorch's side of bench/compare.py: full training steps of a network on resident data.
 
-Prints one JSON line: images per second, seconds of every step, peak resident memory.
-Used by bench/compare.py as the other side of a paired measurement; works with Debian's
-python3-torch and with newer releases.
+Starts from the weights and the batch of a file that `daybreak bench train --dump FILE` wrote, and takes the
+same steps: SGD, rate 0.01, momentum 0.9, weight decay 1e-4 on every parameter. Speaks the protocol of
+`bench train --paired`: a line of JSON when the warm-up is done; then every line of standard input is a number
+of steps and every answer a line of JSON. Works with PyTorch 1.13 and later.
 """
 import argparse
 import json
@@ -12,145 +13,106 @@ import resource
 import sys
 import time
 
+STARTED = time.perf_counter()
+
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--net", default="cifar10-darknet",
-                        choices=["cifar10-darknet", "cifar10-darknet-half", "cifar10-resnet18", "wrn22"])
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=5)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--net", required=True)
+    parser.add_argument("--state", required=True, help="weights and batch, as daybreak wrote them")
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
-    parser.add_argument("--contiguous", action="store_true", help="NCHW instead of channels_last")
-    parser.add_argument("--compile", action="store_true", help="torch.compile (PyTorch 2)")
+    parser.add_argument("--mode", default="channels_last", choices=["contiguous", "channels_last", "compiled"],
+                        help="compiled: torch.compile over channels_last")
     return parser.parse_args()
 
 
 ARGS = parse()
 os.environ["OMP_NUM_THREADS"] = str(ARGS.threads)
 import torch  # noqa: E402  (the thread count must be known before)
-from torch import nn  # noqa: E402
+from torch_nets import NETS  # noqa: E402
+
+TYPES = {"F32": torch.float32, "U8": torch.uint8, "I32": torch.int32}
+MOST_LOSSES = 20
 
 
-def conv_block(cin, cout, size=3, stride=1):
-    return nn.Sequential(
-        nn.Conv2d(cin, cout, size, stride, size // 2, bias=False),
-        nn.BatchNorm2d(cout, momentum=0.01),
-        nn.LeakyReLU(0.1, inplace=True))
+def read_state(path):
+    """The tensors of a safetensors file, one after the other so that memory stays small."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        base = file.tell()
+        for name, info in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = info["data_offsets"]
+            file.seek(base + begin)
+            data = bytearray(file.read(end - begin))
+            yield name, torch.frombuffer(data, dtype=TYPES[info["dtype"]]).reshape(info["shape"])
 
 
-class ResLayer(nn.Module):
-    """x + conv3(conv1(x)), the block of the seed network."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.conv1 = conv_block(channels, channels // 2, 1)
-        self.conv2 = conv_block(channels // 2, channels, 3)
-
-    def forward(self, x):
-        return x + self.conv2(self.conv1(x))
-
-
-def darknet(nf, blocks=(1, 2, 4, 6, 3), strides=(2, 1, 2, 2, 2)):
-    layers = [conv_block(3, nf)]
-    channels = nf
-    for count, stride in zip(blocks, strides):
-        layers.append(conv_block(channels, channels * 2, 3, stride))
-        channels *= 2
-        layers += [ResLayer(channels) for _ in range(count)]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+def load(net, statistics):
+    """Fills the network; returns pictures [N, C, H, W], normalised, and labels [N]."""
+    own = {name: value for name, value in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    image = labels = None
+    for name, values in read_state(ARGS.state):
+        if name == "input.image":
+            mean, std = (torch.tensor(s).view(1, -1, 1, 1) for s in statistics)
+            image = ((values.permute(0, 3, 1, 2).float() / 255 - mean) / std).contiguous()
+        elif name == "input.labels":
+            labels = values.long()
+        elif name not in own or own[name].shape != values.shape:
+            sys.exit(f"{ARGS.net}: bench/torch_nets.py has no \"{name}\" of shape {list(values.shape)}")
+        else:
+            own.pop(name).copy_(values)
+    if own or image is None or labels is None:
+        sys.exit(f"{ARGS.state} lacks {', '.join(own) or 'the batch'}")
+    return image, labels
 
 
-class BasicBlock(nn.Module):
-    """ResNet's block (He et al. 2015)."""
+class Training:
+    def __init__(self):
+        make, statistics, smoothing = NETS[ARGS.net]
+        net = make()
+        self.x, self.y = load(net, statistics)
+        if ARGS.mode != "contiguous":
+            net = net.to(memory_format=torch.channels_last)
+            self.x = self.x.contiguous(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+        self.loss_function = torch.nn.CrossEntropyLoss(label_smoothing=smoothing)
+        self.model = torch.compile(net) if ARGS.mode == "compiled" else net
+        self.losses = []
 
-    def __init__(self, cin, cout, stride):
-        super().__init__()
-        self.c1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False)
-        self.n1 = nn.BatchNorm2d(cout)
-        self.c2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False)
-        self.n2 = nn.BatchNorm2d(cout)
-        self.shortcut = nn.Identity()
-        if stride != 1 or cin != cout:
-            self.shortcut = nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout))
-        self.relu = nn.ReLU(inplace=True)
+    def step(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=ARGS.precision == "bf16"):
+            loss = self.loss_function(self.model(self.x), self.y)
+        loss.backward()
+        self.optimizer.step()
+        if len(self.losses) < MOST_LOSSES:
+            self.losses.append(float(loss))
 
-    def forward(self, x):
-        y = self.n2(self.c2(self.relu(self.n1(self.c1(x)))))
-        return self.relu(y + self.shortcut(x))
+    def timed_steps(self, count):
+        seconds = []
+        for _ in range(count):
+            start = time.perf_counter()
+            self.step()
+            seconds.append(time.perf_counter() - start)
+        return seconds
 
-
-def resnet18():
-    layers = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
-    cin = 64
-    for cout, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        layers += [BasicBlock(cin, cout, stride), BasicBlock(cout, cout, 1)]
-        cin = cout
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
-
-
-class WideBlock(nn.Module):
-    """fast.ai's pre-activation block: x + 0.2 * conv(act(bn(conv(act(bn(x))))))."""
-
-    def __init__(self, cin, cout, stride):
-        super().__init__()
-        self.n1 = nn.BatchNorm2d(cin)
-        self.c1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False)
-        self.n2 = nn.BatchNorm2d(cout)
-        self.c2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False)
-        self.shortcut = None
-        if stride != 1 or cin != cout:
-            self.shortcut = nn.Conv2d(cin, cout, 1, stride, bias=False)
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x):
-        a = self.relu(self.n1(x))
-        skip = x if self.shortcut is None else self.shortcut(a)
-        return skip + self.c2(self.relu(self.n2(self.c1(a)))) * 0.2
-
-
-def wrn22(k=6, blocks=3):
-    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False)]
-    cin = 16
-    for group, cout in enumerate((16 * k, 32 * k, 64 * k)):
-        for block in range(blocks):
-            layers.append(WideBlock(cin, cout, 2 if group > 0 and block == 0 else 1))
-            cin = cout
-    layers += [nn.BatchNorm2d(cin), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(cin, 10))
+    def answer(self, seconds):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"seconds": seconds, "losses": self.losses, "threads": torch.get_num_threads(),
+                          "peak_rss_bytes": peak, "since_start": time.perf_counter() - STARTED,
+                          "backend": f"PyTorch {torch.__version__}"}), flush=True)
 
 
 def main():
     torch.set_num_threads(ARGS.threads)
-    torch.manual_seed(1)
-    net = {"cifar10-darknet": lambda: darknet(32), "cifar10-darknet-half": lambda: darknet(16),
-           "cifar10-resnet18": resnet18, "wrn22": wrn22}[ARGS.net]()
-    x = torch.randn(ARGS.batch, 3, 32, 32)
-    y = torch.randint(0, 10, (ARGS.batch,))
-    if not ARGS.contiguous:
-        net = net.to(memory_format=torch.channels_last)
-        x = x.contiguous(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
-    loss_function = nn.CrossEntropyLoss()
-    model = torch.compile(net) if ARGS.compile else net
-    seconds = []
-    for step in range(ARGS.warmup + ARGS.steps):
-        start = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=ARGS.precision == "bf16"):
-            loss = loss_function(model(x), y)
-        loss.backward()
-        optimizer.step()
-        if step >= ARGS.warmup:
-            seconds.append(time.perf_counter() - start)
-    median = sorted(seconds)[len(seconds) // 2]
-    print(json.dumps({
-        "images_per_second": ARGS.batch / median, "seconds_per_step": median, "seconds": seconds,
-        "batch": ARGS.batch, "precision": ARGS.precision, "threads": torch.get_num_threads(),
-        "layout": "contiguous" if ARGS.contiguous else "channels_last", "compiled": ARGS.compile,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "torch": torch.__version__, "loss": float(loss)}))
+    training = Training()
+    training.answer(training.timed_steps(ARGS.warmup))
+    for line in sys.stdin:
+        training.answer(training.timed_steps(int(line)))
     return 0
 
 

@@ -1,5 +1,7 @@
 #include "cli/bench_net.h"
 
+#include <span>
+
 #include "backend/cpu/machine_probe.h"
 #include "core/parallel.h"
 #include "core/philox.h"
@@ -7,8 +9,18 @@
 #include "layers/build_graph.h"
 #include "plan/describe.h"
 #include "train/session.h"
+#include "train/weights.h"
 
 namespace daybreak {
+namespace {
+
+template <typename T>
+std::vector<std::byte> bytes_of(const std::vector<T>& values) {
+  const auto bytes = std::as_bytes(std::span(values));
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
 
 PlanRequest plan_request(const Graph& graph, Mode mode, int batch, int height, int width,
                          DType dtype) {
@@ -51,9 +63,12 @@ std::pair<int, int> parse_size(const std::string& text) {
 
 BenchNet::BenchNet(const std::string& net_path, const CommonOptions& common, Mode mode, int batch,
                    int height, int width)
+    : BenchNet(load_network(net_path, common.sets), common, mode, batch, height, width) {}
+
+BenchNet::BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int batch, int height,
+                   int width)
     : mode_(mode), batch_(batch), threads_(common.threads > 0 ? common.threads : usable_cores()) {
   set_compute_threads(threads_);
-  NetworkSpec net = load_network(net_path, common.sets);
   use_placeholder_statistics(net.input);
   backend_ = make_backend(common.device.empty() ? "auto" : common.device, threads_);
   BuildOptions options;
@@ -83,23 +98,46 @@ void BenchNet::fill_inputs(int classes) {
   for (const GraphInput& input : executor_->graph().inputs) {
     const TensorId tensor = executor_->plan(plan_).value_tensor[input.value];
     const TensorDesc& desc = executor_->plan(plan_).tensors[tensor].desc;
-    const std::size_t count = static_cast<std::size_t>(desc.shape.count());
+    const Shape& shape = desc.shape;
+    const auto count = static_cast<std::size_t>(shape.count());
+    Input made{"input." + executor_->graph().values[input.value].name,
+               TensorType::f32,
+               {shape.n, shape.c, shape.h, shape.w},
+               {}};
     if (desc.dtype == DType::u8) {
-      std::vector<std::uint8_t> bytes(count);
-      for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(draws.below(256));
-      executor_->upload(plan_, input.role, bytes.data(), bytes.size());
+      made.type = TensorType::u8;
+      made.dims = {shape.n, shape.h, shape.w, shape.c};
+      made.bytes.resize(count);
+      for (std::byte& byte : made.bytes) byte = static_cast<std::byte>(draws.below(256));
     } else if (desc.dtype == DType::i32) {
+      made.type = TensorType::i32;
+      made.dims = {shape.n};
       std::vector<std::int32_t> labels(count);
       for (auto& label : labels) {
         label = static_cast<std::int32_t>(draws.below(static_cast<std::uint32_t>(classes)));
       }
-      executor_->upload(plan_, input.role, labels.data(), count * sizeof(labels[0]));
+      made.bytes = bytes_of(labels);
     } else {
       std::vector<float> values(count);
       for (float& value : values) value = draws.uniform();
-      executor_->upload(plan_, input.role, values.data(), count * sizeof(values[0]));
+      made.bytes = bytes_of(values);
     }
+    executor_->upload(plan_, input.role, made.bytes.data(), made.bytes.size());
+    inputs_.push_back(std::move(made));
   }
+}
+
+void BenchNet::dump(const std::string& path) {
+  const std::vector<NamedTensor> weights = read_weights(*executor_);
+  std::vector<TensorView> views;
+  for (const NamedTensor& weight : weights) {
+    views.push_back(
+        {weight.name, TensorType::f32, weight.dims, std::as_bytes(std::span(weight.values))});
+  }
+  for (const Input& input : inputs_) {
+    views.push_back({input.name, input.type, input.dims, input.bytes});
+  }
+  write_safetensors(path, views, {{"format", "daybreak-bench 1"}});
 }
 
 void BenchNet::step() {
@@ -113,10 +151,9 @@ void BenchNet::step() {
   executor_->gradient_norm();
   executor_->update();
   backend_->synchronize();
-}
-
-double BenchNet::loss() {
-  return executor_->read_scalar(plan_, executor_->graph().loss);
+  if (losses_.size() < kMostLosses) {
+    losses_.push_back(executor_->read_scalar(plan_, executor_->graph().loss));
+  }
 }
 
 double BenchNet::flops_per_step() const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "io/safetensors.h"
 #include "plan/choose.h"
 #include "plan/executor.h"
 
@@ -29,10 +30,18 @@ class BenchNet {
   /// `mode` train plans full steps with SGD; eval plans the forward pass.
   BenchNet(const std::string& net_path, const CommonOptions& common, Mode mode, int batch,
            int height, int width);
+  BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int batch, int height,
+           int width);
 
   /// One forward pass, or one whole training step: forward, backward, norm, update.
   void step();
-  double loss();
+  /// The losses of the first training steps, kMostLosses at most: with those of another program
+  /// that started from the same dump they prove equal work.
+  const std::vector<double>& losses() const { return losses_; }
+  static constexpr std::size_t kMostLosses = 20;
+  /// Writes parameters and the resident batch to a safetensors file: parameters by their names in
+  /// file order (f32), "input.image" u8 [N, H, W, C], "input.labels" i32 [N].
+  void dump(const std::string& path);
   Executor& executor() { return *executor_; }
   PlanId plan() const { return plan_; }
   Backend& backend() { return *backend_; }
@@ -42,6 +51,12 @@ class BenchNet {
   double flops_per_step() const;
 
  private:
+  struct Input {
+    std::string name;
+    TensorType type;
+    std::vector<std::int64_t> dims;
+    std::vector<std::byte> bytes;
+  };
   void fill_inputs(int classes);
 
   Mode mode_;
@@ -51,6 +66,20 @@ class BenchNet {
   std::unique_ptr<KernelChooser> chooser_;
   std::unique_ptr<Executor> executor_;
   PlanId plan_ = -1;
+  std::vector<Input> inputs_;
+  std::vector<double> losses_;
 };
+
+/// Peak resident memory of this process so far.
+std::size_t peak_rss_bytes();
+
+/// For a program that measures several trainings in turns: says in a line of JSON that the warm-up
+/// is done, then reads a number of steps from every line of standard input and answers with a line
+/// of JSON, {"seconds": [...], "losses": [...], "peak_rss_bytes": N}. Ends with the input.
+int bench_paired(BenchNet& net, int warmup);
+
+/// `bench loader SOLVER.yaml`: pictures a second through the augmentation, and through the
+/// normalisation that the network begins with.
+int bench_loader(const std::string& path, int batch, const CommonOptions& common);
 
 }  // namespace daybreak

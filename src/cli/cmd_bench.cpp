@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -33,6 +32,8 @@ struct BenchOptions {
   int steps = 10;
   int warmup = 2;
   std::string size;
+  std::string dump;
+  bool paired = false;
 };
 
 // Since the process was started, to 10 ms: the kernel tells the start in clock ticks after boot.
@@ -55,15 +56,14 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::size_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
-}
-
 int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode mode) {
   const auto [height, width] = parse_size(options.size);
   BenchNet net(options.path, common, mode, options.batch, height, width);
+  if (!options.dump.empty()) {
+    net.dump(options.dump);
+    return 0;
+  }
+  if (options.paired) return bench_paired(net, options.warmup);
   net.step();
   const double first_step = seconds_since_exec();
   for (int i = 1; i < options.warmup; ++i) net.step();
@@ -89,6 +89,7 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
                                  {"seconds_max", seconds.back()},
                                  {"seconds_to_first_step", first_step},
                                  {"seconds_of_start", std::max(0.0, first_step - median)},
+                                 {"losses", net.losses()},
                                  {"threads", net.threads()},
                                  {"peak_rss_bytes", peak_rss_bytes()},
                                  {"arena_bytes", net.executor().arena_bytes()},
@@ -183,42 +184,18 @@ int bench_machine(const CommonOptions& common) {
   return 0;
 }
 
-int bench_loader(const BenchOptions& options, const CommonOptions& common) {
-  SolverConfig config = load_solver_or_run(options.path, common.solver_sets());
-  set_compute_threads(common.threads > 0 ? common.threads : usable_cores());
-  const DataParts data = open_data(config.spec.data, config.net.input);
-  LoaderOptions loader_options;
-  loader_options.batch = options.batch;
-  loader_options.height = config.net.input.height;
-  loader_options.width = config.net.input.width;
-  loader_options.fit = config.net.input.fit;
-  loader_options.transforms = config.spec.augment;
-  loader_options.seed = config.spec.seed;
-  loader_options.workers = config.spec.data.workers;
-  loader_options.repeat = true;
-  Loader loader(data.train, loader_options);
-  loader.start(0, 0);
-  for (int i = 0; i < options.warmup; ++i) loader.next();
-  const auto start = Clock::now();
-  std::int64_t images = 0;
-  while (seconds_since(start) < 2.0) images += loader.next().count;
-  const double rate = static_cast<double>(images) / seconds_since(start);
-  if (common.json != "-") {
-    fmt::print("loader: {} with {} workers\n", image_rate_text(rate), loader.workers());
-  }
-  write_json_result(
-      common,
-      nlohmann::ordered_json{{"images_per_second", rate}, {"workers", loader.workers()}}.dump());
-  return 0;
-}
-
 int run_bench(const BenchOptions& options, const CommonOptions& common) {
+  const bool steps = options.what == "train" || options.what == "infer";
+  if (!steps && (options.paired || !options.dump.empty())) {
+    throw ConfigError("--dump and --paired are for bench train and bench infer, found bench " +
+                      options.what);
+  }
   if (options.what == "machine") return bench_machine(common);
   if (options.path.empty()) throw ConfigError("bench " + options.what + " needs a file");
   if (options.what == "train") return bench_steps(options, common, Mode::train);
   if (options.what == "infer") return bench_steps(options, common, Mode::eval);
   if (options.what == "layers") return bench_layers(options, common);
-  return bench_loader(options, common);
+  return bench_loader(options.path, options.batch, common);
 }
 
 }  // namespace
@@ -236,6 +213,10 @@ Command add_bench(CLI::App& app, CommonOptions& common) {
   verb->add_option("--steps", options->steps, "steps measured")->check(CLI::Range(1, 100000));
   verb->add_option("--warmup", options->warmup, "steps before")->check(CLI::Range(1, 1000));
   verb->add_option("--size", options->size, "picture size HxW (default: the network's)");
+  verb->add_option("--dump", options->dump,
+                   "train, infer: write initial weights and the batch to FILE and stop");
+  verb->add_flag("--paired", options->paired,
+                 "train, infer: a round of steps for every line N of standard input");
   return {verb, [options, &common] { return run_bench(*options, common); }};
 }
 

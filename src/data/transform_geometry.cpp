@@ -47,11 +47,20 @@ CropStart draw_pad_crop(const PadCrop& spec, int w, int h, int out_w, int out_h,
 void crop_axis(const BorderMap& map, int start, int out, BorderMode mode, BorderMap& result) {
   const auto n = static_cast<std::int32_t>(map.size());
   result.resize(static_cast<std::size_t>(out));
-  for (int i = 0; i < out; ++i) {
-    const std::int32_t at = border_index(std::int64_t{start} + i, n, mode);
-    result[static_cast<std::size_t>(i)] =
-        at == kOutside ? kOutside : map[static_cast<std::size_t>(at)];
+  const int first = static_cast<int>(std::clamp<std::int64_t>(-std::int64_t{start}, 0, out));
+  const int last = static_cast<int>(std::clamp<std::int64_t>(std::int64_t{n} - start, first, out));
+  const auto beyond = [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      const std::int32_t at = border_index(std::int64_t{start} + i, n, mode);
+      result[static_cast<std::size_t>(i)] =
+          at == kOutside ? kOutside : map[static_cast<std::size_t>(at)];
+    }
+  };
+  beyond(0, first);
+  if (last > first) {
+    std::copy_n(map.begin() + start + first, last - first, result.begin() + first);
   }
+  beyond(last, out);
 }
 
 bool draw_flip(const Flip& spec, std::uint64_t seed, std::int64_t epoch, std::int64_t sample,
@@ -85,6 +94,39 @@ void find_runs(const BorderMap& xs, std::vector<GatherRun>& runs) {
   }
 }
 
+// Rows of small pictures are shorter than a call of memcpy is worth: blocks, the last one
+// overlapping.
+inline void copy_short(const std::uint8_t* __restrict from, std::size_t bytes,
+                       std::uint8_t* __restrict to) {
+  constexpr std::size_t kBlock = 16, kLong = 256;
+  if (bytes < kBlock) {
+    for (std::size_t i = 0; i < bytes; ++i) to[i] = from[i];
+  } else if (bytes > kLong) {
+    std::memcpy(to, from, bytes);
+  } else {
+    for (std::size_t i = 0; i + kBlock <= bytes; i += kBlock) std::memcpy(to + i, from + i, kBlock);
+    std::memcpy(to + bytes - kBlock, from + bytes - kBlock, kBlock);
+  }
+}
+
+// Pixel `from` of the source goes first, those to its left follow. Three bytes travel as four, the
+// next pixel then overwrites the fourth; only the outermost pixels have no neighbour to borrow
+// from.
+template <int kChannels>
+void copy_mirrored(const std::uint8_t* __restrict from, std::int32_t length,
+                   std::uint8_t* __restrict to) {
+  const auto pixel = [&](std::int32_t i) {
+    for (int c = 0; c < kChannels; ++c) to[i * kChannels + c] = from[c - i * kChannels];
+  };
+  if constexpr (kChannels == 3) {
+    pixel(0);
+    for (std::int32_t i = 1; i + 1 < length; ++i) std::memcpy(to + i * 3, from - i * 3, 4);
+    pixel(length - 1);
+  } else {
+    for (std::int32_t i = 0; i < length; ++i) pixel(i);
+  }
+}
+
 template <int kChannels>
 void gather_row(const std::uint8_t* __restrict from, std::span<const GatherRun> runs,
                 std::uint8_t* __restrict to) {
@@ -93,13 +135,11 @@ void gather_row(const std::uint8_t* __restrict from, std::span<const GatherRun> 
     const std::uint8_t* source = from + run.from * kChannels;
     const std::size_t bytes = static_cast<std::size_t>(run.length) * kChannels;
     if (run.step == 1) {
-      std::memcpy(target, source, bytes);
+      copy_short(source, bytes, target);
     } else if (run.step == 0) {
       std::memset(target, 0, bytes);
     } else {
-      for (std::int32_t i = 0; i < run.length; ++i) {
-        for (int c = 0; c < kChannels; ++c) target[i * kChannels + c] = source[c - i * kChannels];
-      }
+      copy_mirrored<kChannels>(source, run.length, target);
     }
   }
 }

@@ -1,0 +1,136 @@
+"""The networks of cfg/net in PyTorch, for bench/torch_train.py.
+
+Modules carry the names of daybreak's layers, so that state_dict() has the names of a weights file that
+daybreak wrote. Written for speed as a PyTorch user would: in-place activations, nn.Sequential.
+"""
+from collections import OrderedDict
+
+from torch import nn
+
+
+class Conv(nn.Conv2d):
+    """Convolution, batch norm, activation: NAME.weight, NAME.norm.weight, ..."""
+
+    def __init__(self, cin, cout, size=3, stride=1, momentum=0.1, act=None):
+        super().__init__(cin, cout, size, stride, size // 2, bias=False)
+        self.norm = nn.BatchNorm2d(cout, momentum=momentum)
+        self.act = act or nn.Identity()
+
+    def forward(self, x):
+        return self.act(self.norm(super().forward(x)))
+
+
+def plain_conv(cin, cout, size=3, stride=1):
+    return nn.Conv2d(cin, cout, size, stride, size // 2, bias=False)
+
+
+class ResLayer(nn.Module):
+    """x + conv3(conv1(x)) with half as many channels between: the block of `res_layer`."""
+
+    def __init__(self, channels, **kind):
+        super().__init__()
+        self.conv1 = Conv(channels, channels // 2, 1, **kind)
+        self.conv2 = Conv(channels // 2, channels, 3, **kind)
+
+    def forward(self, x):
+        return x + self.conv2(self.conv1(x))
+
+
+def named(*pairs):
+    return nn.Sequential(OrderedDict(pairs))
+
+
+def head(channels, classes=10):
+    return [("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("head", nn.Linear(channels, classes))]
+
+
+def darknet(cin, stem, groups, momentum):
+    """A stem and `res_group`s of (filters, blocks, stride)."""
+    kind = {"momentum": momentum, "act": nn.LeakyReLU(0.1, inplace=True)}
+    layers, channels = [("stem", Conv(cin, stem, **kind))], stem
+    for g, (filters, blocks, stride) in enumerate(groups, 1):
+        group = [("conv", Conv(channels, filters, 3, stride, **kind))]
+        group += [(str(i), ResLayer(filters, **kind)) for i in range(1, blocks + 1)]
+        layers.append((f"g{g}", named(*group)))
+        channels = filters
+    return named(*layers, *head(channels))
+
+
+def seed(nf):
+    """Darknet([1, 2, 4, 6, 3], nf) of fast.ai 2018."""
+    shape = zip((1, 2, 4, 6, 3), (2, 1, 2, 2, 2))
+    return darknet(3, nf, [(nf * 2 ** i, blocks, stride) for i, (blocks, stride) in enumerate(shape, 1)], 0.01)
+
+
+def fashion():
+    return darknet(1, 16, [(32, 1, 2), (64, 1, 2), (192, 1, 2)], 0.1)
+
+
+class BasicBlock(nn.Module):
+    """ResNet's block (He et al. 2015)."""
+
+    def __init__(self, cin, cout, stride):
+        super().__init__()
+        self.relu = nn.ReLU(inplace=True)
+        self.conv1 = Conv(cin, cout, 3, stride, act=self.relu)
+        self.conv2 = Conv(cout, cout, 3)
+        same = stride == 1 and cin == cout
+        self.shortcut = nn.Identity() if same else named(("conv1", Conv(cin, cout, 1, stride)))
+
+    def forward(self, x):
+        return self.relu(self.conv2(self.conv1(x)) + self.shortcut(x))
+
+
+def resnet18():
+    layers, cin = [("stem", Conv(3, 64, act=nn.ReLU(inplace=True)))], 64
+    for i, (cout, stride) in enumerate(((64, 1), (128, 2), (256, 2), (512, 2)), 1):
+        layers.append((f"layer{i}", nn.Sequential(BasicBlock(cin, cout, stride), BasicBlock(cout, cout, 1))))
+        cin = cout
+    return named(*layers, *head(512))
+
+
+class WideBody(nn.Module):
+    def __init__(self, cin, cout, stride):
+        super().__init__()
+        self.conv1 = Conv(cin, cout, 3, stride, act=nn.ReLU(inplace=True))
+        self.conv2 = plain_conv(cout, cout)
+        self.shortcut = named(("conv1", plain_conv(cin, cout, 1, stride))) if stride != 1 or cin != cout else None
+
+
+class WideBlock(nn.Module):
+    """fast.ai's pre-activation block: a = relu(bn(x)); shortcut(a) + 0.2 * conv(relu(bn(conv(a)))).
+
+    Without a convolution the shortcut is `a` as well: cfg/net/wrn22.yaml puts the norm in front of the sum.
+    """
+
+    def __init__(self, cin, cout, stride):
+        super().__init__()
+        self.bn = nn.BatchNorm2d(cin)
+        self.relu = nn.ReLU(inplace=True)
+        self.res = WideBody(cin, cout, stride)
+
+    def forward(self, x):
+        a = self.relu(self.bn(x))
+        skip = a if self.res.shortcut is None else self.res.shortcut(a)
+        return skip + 0.2 * self.res.conv2(self.res.conv1(a))
+
+
+def wrn22(k=6):
+    layers, cin = [("stem", plain_conv(3, 16))], 16
+    for g, cout in enumerate((16 * k, 32 * k, 64 * k), 1):
+        blocks = [WideBlock(cin, cout, 2 if g > 1 else 1), WideBlock(cout, cout, 1), WideBlock(cout, cout, 1)]
+        layers.append((f"g{g}", nn.Sequential(*blocks)))
+        cin = cout
+    last = named(("bn", nn.BatchNorm2d(cin)), ("relu", nn.ReLU(inplace=True)))
+    return named(*layers, ("last", last), *head(cin))
+
+
+CIFAR = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+# name: (network, (mean, std) of the pictures, label smoothing)
+NETS = {
+    "cifar10-darknet": (lambda: seed(32), CIFAR, 0.0),
+    "cifar10-darknet-half": (lambda: seed(16), CIFAR, 0.0),
+    "cifar10-resnet18": (resnet18, CIFAR, 0.0),
+    "wrn22": (wrn22, CIFAR, 0.0),
+    "fashion-mnist": (fashion, ((0.2860,), (0.3530,)), 0.1),
+}

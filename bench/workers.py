@@ -1,0 +1,152 @@
+"""Programs that take training steps on demand, and the machine they run on, for bench/compare.py."""
+import glob
+import json
+import os
+import pathlib
+import platform
+import resource
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+class Failed(Exception):
+    """A program that ended instead of answering; the text is its last line of errors."""
+
+
+class Worker:
+    """A training that waits between the rounds it is asked for."""
+
+    def __init__(self, label, command, env):
+        self.label, self.errors = label, tempfile.TemporaryFile("w+")
+        started = time.perf_counter()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+                                        text=True, env=env)
+        self.last = self.read()
+        self.cold_seconds = time.perf_counter() - started
+        self.step_seconds = self.last["seconds"][-1]
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            lines = self.errors.read().strip().splitlines() or [f"exit code {self.process.returncode}"]
+            raise Failed(lines[-1].strip()[:200])
+        return json.loads(line)
+
+    def steps(self, count):
+        """Mean seconds of a step over a round."""
+        self.process.stdin.write(f"{count}\n")
+        self.process.stdin.flush()
+        self.last = self.read()
+        self.step_seconds = sum(self.last["seconds"]) / count
+        return self.step_seconds
+
+    def round(self, seconds):
+        """A round of whole steps that lasts about so long."""
+        return self.steps(max(1, round(seconds / self.step_seconds)))
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.errors.close()
+
+
+def allocators():
+    """Libraries to preload in front of PyTorch: glibc's own (None) and what is installed."""
+    found = {"glibc": None}
+    for name in ("jemalloc", "tcmalloc", "tcmalloc_minimal"):
+        paths = glob.glob(f"/usr/lib/*/lib{name}.so.*") or glob.glob(f"/usr/lib/lib{name}.so.*")
+        if paths and not (name == "tcmalloc_minimal" and "tcmalloc" in found):
+            found[name] = sorted(paths)[0]
+    return found
+
+
+def environment(threads, preload=None):
+    env = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    if preload:
+        env["LD_PRELOAD"] = preload
+    return env
+
+
+class Torch:
+    """A Python with PyTorch in it; `versions` is None when it has none."""
+
+    def __init__(self, python):
+        self.python = python
+        code = "import torch, sys; print(torch.__version__, hasattr(torch, 'compile'), sys.version.split()[0])"
+        result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+        words = result.stdout.split()
+        self.version, self.compiles = (words[0], words[1] == "True") if len(words) == 3 else (None, False)
+
+    def start(self, cell, state, mode, allocator, threads, warmup=1):
+        command = [self.python, str(ROOT / "bench/torch_train.py"), "--net", cell.net, "--state", state, "--precision",
+                   cell.precision, "--mode", mode, "--threads", str(threads), "--warmup", str(warmup)]
+        return Worker(f"PyTorch {self.version}, {mode}, {allocator}", command,
+                      environment(threads, allocators()[allocator]))
+
+
+class Daybreak:
+    def __init__(self, binary, threads):
+        self.binary, self.threads = binary, threads
+        version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+        self.version = version.stdout.strip() or "unknown"
+
+    def command(self, cell, *more):
+        return [self.binary, "bench", "train", str(ROOT / f"cfg/net/{cell.net}.yaml"), "--batch", str(cell.batch),
+                "--precision", cell.precision, "--threads", str(self.threads), *more]
+
+    def dump(self, cell, path):
+        result = subprocess.run(self.command(cell, "--dump", path), capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise Failed(result.stderr.strip().splitlines()[-1])
+
+    def start(self, cell, warmup=2):
+        return Worker("daybreak", self.command(cell, "--paired", "--warmup", str(warmup)), environment(self.threads))
+
+    def ceilings(self):
+        """Rows of `bench machine`: one thread, and all."""
+        result = subprocess.run([self.binary, "bench", "machine", "--threads", str(self.threads), "--json", "-"],
+                                capture_output=True, text=True, check=True)
+        return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+class Watch:
+    """What the kernel counted since it was made: time stolen by the host, time of foreign processes."""
+
+    def __init__(self):
+        self.start, self.ours, self.wall = self.read(), self.own(), time.perf_counter()
+
+    @staticmethod
+    def read():
+        with open("/proc/stat", encoding="ascii") as file:
+            fields = [int(x) for x in file.readline().split()[1:9]]
+        ticks = os.sysconf("SC_CLK_TCK")
+        user, nice, system, _, _, irq, softirq, steal = (f / ticks for f in fields)
+        return user + nice + system + irq + softirq, steal
+
+    @staticmethod
+    def own():
+        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(u.ru_utime + u.ru_stime for u in usages)
+
+    def stop(self):
+        """Shares of the machine's time; call it when all workers are closed."""
+        busy, steal = self.read()
+        available = (time.perf_counter() - self.wall) * os.cpu_count()
+        foreign = busy - self.start[0] - (self.own() - self.ours)
+        return {"steal": (steal - self.start[1]) / available, "foreign": max(0.0, foreign / available)}
+
+
+def describe_machine(threads):
+    model = "unknown processor"
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    gigabytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    return {"processor": model, "threads": threads, "memory_gb": round(gigabytes), "linux": platform.release()}
