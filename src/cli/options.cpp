@@ -23,7 +23,7 @@ Precision CommonOptions::precision_value() const {
   for (const auto& entry : enum_names(Precision{})) {
     if (entry.name == precision) return entry.value;
   }
-  throw ConfigError("--precision must be one of f32, bf16, f16, found \"" + precision + "\"");
+  throw ConfigError("--precision must be one of f32, bf16, f16, auto, found \"" + precision + "\"");
 }
 
 void add_kernel_options(CLI::App& verb, CommonOptions& common) {
@@ -51,7 +51,7 @@ CLI::App* add_verb(CLI::App& app, CommonOptions& common, const char* name, const
       ->allow_extra_args(false)
       ->take_all();
   verb->add_option("--device", common.device, "auto, cpu, cuda or cuda:N");
-  verb->add_option("--precision", common.precision, "f32, bf16 or f16");
+  verb->add_option("--precision", common.precision, "f32, bf16, f16 or auto");
   verb->add_option("--threads", common.threads, "compute threads (default: all usable cores)")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--seed", common.seed, "seed of every random draw");

@@ -111,7 +111,8 @@ std::span<const EnumName<Precision>> enum_names(Precision) {
   static constexpr EnumName<Precision> kNames[] = {
       {Precision::f32, "f32", "32 bits everywhere"},
       {Precision::bf16, "bf16", "activations in bfloat16"},
-      {Precision::f16, "f16", "activations in half precision"}};
+      {Precision::f16, "f16", "activations in half precision"},
+      {Precision::automatic, "auto", "bf16 where the device multiplies it, else f32"}};
   return kNames;
 }
 

@@ -52,7 +52,7 @@ struct Ramp {
 };
 
 /// Type of activations and their gradients.
-enum class Precision : std::uint8_t { f32, bf16, f16 };
+enum class Precision : std::uint8_t { f32, bf16, f16, automatic };
 
 /// A stretch of training. A key that is not given keeps its last value.
 struct PhaseSpec {

@@ -42,7 +42,14 @@ bool same_plan(const PlanRequest& a, const PlanRequest& b) {
 
 }  // namespace
 
-DType activation_dtype(const Backend& backend, Precision precision) {
+Precision resolved(const Backend& backend, Precision precision) {
+  if (precision != Precision::automatic) return precision;
+  const bool native = backend.supports(DType::bf16) && backend.caution(DType::bf16).empty();
+  return native && backend.name() != "ref" ? Precision::bf16 : Precision::f32;
+}
+
+DType activation_dtype(const Backend& backend, Precision wanted) {
+  const Precision precision = resolved(backend, wanted);
   if (backend.name() == "ref" || precision == Precision::f32) return DType::f32;
   const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f16;
   if (!backend.supports(dtype)) {
@@ -117,9 +124,12 @@ Session::Session(SolverConfig config, const SessionOptions& options)
 
 // Of the run and of its phases, each once.
 void Session::check_precisions() {
+  config_.spec.precision = resolved(*backend_, config_.spec.precision);
   std::vector<Precision> all = {config_.spec.precision};
-  for (const PhaseSpec& phase : config_.spec.phases) {
-    if (phase.precision) all.push_back(*phase.precision);
+  for (PhaseSpec& phase : config_.spec.phases) {
+    if (!phase.precision) continue;
+    phase.precision = resolved(*backend_, *phase.precision);
+    all.push_back(*phase.precision);
   }
   for (const Precision precision : all) {
     if (dtypes_.count(precision) == 0) {

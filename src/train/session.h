@@ -79,6 +79,9 @@ class Session {
 /// Fills statistics that are still to be measured with mean 0 and deviation 1: enough for shapes.
 void use_placeholder_statistics(InputSpec& input);
 
+/// `auto` as bf16 where the backend multiplies it and as f32 elsewhere; others stay.
+Precision resolved(const Backend& backend, Precision precision);
+
 /// The type of activations on this backend; the reference always works in f32. Warns when the type
 /// is slow here, throws ConfigError when the backend does not have it.
 DType activation_dtype(const Backend& backend, Precision precision);
