@@ -59,19 +59,45 @@ struct Resize {
 struct CenterCrop {
   int size = 0;
 };
-using TransformSpec =
-    std::variant<PadCrop, Flip, RandomResizedCrop, ColorJitter, Rotate, Cutout, Resize, CenterCrop>;
+/// Moves every edge of the view by up to `amount` of the picture's side, out or in, and resizes
+/// what it then shows to the network's size; grey outside of the picture (Darknet's jitter).
+struct Jitter {
+  double amount = 0.2;
+};
+/// Shows the picture `scale` times as large, its centre moved by up to `shift` of the side.
+struct Zoom {
+  std::array<double, 2> scale = {0.5, 1.5};
+  double shift = 0.1;
+};
+/// Colours in hue, saturation, value: hue moved by up to `hue` turns, the others multiplied by a
+/// factor in [1, x] or its inverse (Darknet).
+struct Hsv {
+  double hue = 0.1, saturation = 1.5, exposure = 1.5;
+};
+/// Four pictures around a random centre (Bochkovskiy et al. 2020): the sample and three others,
+/// each `scale` times the network's size; needs boxes and stands first.
+struct Mosaic {
+  double p = 1.0;
+  std::array<double, 2> centre = {0.3, 0.7};
+  std::array<double, 2> scale = {0.5, 1.0};
+};
+using TransformSpec = std::variant<PadCrop, Flip, RandomResizedCrop, ColorJitter, Rotate, Cutout,
+                                   Resize, CenterCrop, Jitter, Zoom, Hsv, Mosaic>;
 
 // ---- data ---------------------------------------------------------------------------------------
 
-enum class DataFormat : std::uint8_t { idx, cifar10, cifar100, folder, synthetic };
+enum class DataFormat : std::uint8_t { idx, cifar10, cifar100, folder, synthetic, yolo, voc, coco };
 
 /// One place a data set may lie in; the first that exists is used. `${NAME}` in `dir` is an
 /// environment variable; relative paths are relative to the file that names them.
 struct SourceSpec {
   DataFormat format = DataFormat::idx;
   std::string dir;
-  std::string train = "train", val = "val", test = "test";  ///< folder: names of the parts
+  std::string train = "train", val = "val", test = "test";  ///< folder, voc: names of the parts;
+                                                            ///< coco: their annotation files
+  std::string train_images = "train2017", val_images = "val2017", test_images = "test2017";  ///< coco
+  std::string file = "data.yaml";                           ///< yolo: the description in `dir`
+  bool polygons = false;                                    ///< yolo: take polygons as their boxes
   bool coarse_labels = false;                               ///< cifar100
   Mark mark;
 };
@@ -99,6 +125,8 @@ struct DataSpec {
                              << 30;  ///< decoded sets up to this size stay in memory
   OnError on_error = OnError::error;
   double max_skipped = 0.01;  ///< share of bad pictures that `skip` accepts
+  OnError on_bad_label = OnError::error;  ///< of boxes
+  double min_visible = 0.2;   ///< share of a box that augmentation must leave, else it is dropped
   int train_limit = 0;        ///< use only the first N of a class-balanced order; 0: all
   int test_limit = 0;
   Mark mark;

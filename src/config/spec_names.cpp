@@ -24,8 +24,8 @@ std::span<const EnumName<CacheMode>> enum_names(CacheMode) {
 
 std::span<const EnumName<OnError>> enum_names(OnError) {
   static constexpr EnumName<OnError> kNames[] = {
-      {OnError::error, "error", "a bad picture ends the program"},
-      {OnError::skip, "skip", "bad pictures are left out, counted and listed"}};
+      {OnError::error, "error", "a bad one ends the program"},
+      {OnError::skip, "skip", "bad ones are left out, counted and listed"}};
   return kNames;
 }
 
@@ -35,7 +35,10 @@ std::span<const EnumName<DataFormat>> enum_names(DataFormat) {
       {DataFormat::cifar10, "cifar10", "CIFAR-10, binary version"},
       {DataFormat::cifar100, "cifar100", "CIFAR-100, binary version"},
       {DataFormat::folder, "folder", "DIR/train/CLASS/*.jpg or .png"},
-      {DataFormat::synthetic, "synthetic", "drawn pictures, for tests"}};
+      {DataFormat::synthetic, "synthetic", "drawn pictures, for tests"},
+      {DataFormat::yolo, "yolo", "boxes: data.yaml, images/*.jpg or .png, labels/*.txt"},
+      {DataFormat::voc, "voc", "boxes: JPEGImages, Annotations/*.xml, ImageSets/Main/*.txt"},
+      {DataFormat::coco, "coco", "boxes: a folder of pictures and a JSON file for each part"}};
   return kNames;
 }
 

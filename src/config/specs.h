@@ -110,6 +110,7 @@ struct SolverSpec {
   int batch = 128;
   int accumulate = 1;  ///< micro-batches per update
   LastBatch last_batch = LastBatch::drop;
+  std::vector<int> multi_scale;  ///< picture sides; each step draws one, where no phase sets it
   OptimizerSpec optimizer;
   double clip_norm = 0.0;
   std::vector<PhaseSpec> phases;  ///< one_cycle, sgdr and a plain length+lr are expanded into these

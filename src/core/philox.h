@@ -21,6 +21,8 @@ enum class Purpose : std::uint32_t {
   split = 5,
   lr_find = 6,
   synthetic = 7,
+  picture_size = 8,
+  anchors = 9,
 };
 
 /// Philox4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as

@@ -32,6 +32,28 @@ FitGeometry fit_geometry(int w, int h, int out_w, int out_h, Fit fit) {
   return g;
 }
 
+Box fit_box(const Box& box, const FitGeometry& g, int w, int h, int out_w, int out_h) {
+  const double sx = static_cast<double>(g.place_w) / g.crop_w;
+  const double sy = static_cast<double>(g.place_h) / g.crop_h;
+  Box result;
+  result.cx = static_cast<float>((g.place_x + (double{box.cx} * w - g.crop_x) * sx) / out_w);
+  result.cy = static_cast<float>((g.place_y + (double{box.cy} * h - g.crop_y) * sy) / out_h);
+  result.w = static_cast<float>(double{box.w} * w * sx / out_w);
+  result.h = static_cast<float>(double{box.h} * h * sy / out_h);
+  return result;
+}
+
+Box unfit_box(const Box& box, const FitGeometry& g, int w, int h, int out_w, int out_h) {
+  const double sx = static_cast<double>(g.crop_w) / g.place_w;
+  const double sy = static_cast<double>(g.crop_h) / g.place_h;
+  Box result;
+  result.cx = static_cast<float>((g.crop_x + (double{box.cx} * out_w - g.place_x) * sx) / w);
+  result.cy = static_cast<float>((g.crop_y + (double{box.cy} * out_h - g.place_y) * sy) / h);
+  result.w = static_cast<float>(double{box.w} * out_w * sx / w);
+  result.h = static_cast<float>(double{box.h} * out_h * sy / h);
+  return result;
+}
+
 void resize_part(const PictureView& picture, int x, int y, int w, int h, int out_w, int out_h,
                  std::uint8_t* out, std::int64_t out_stride) {
   const std::int64_t stride = static_cast<std::int64_t>(picture.w) * picture.c;

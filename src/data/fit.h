@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "config/specs.h"
+#include "core/box.h"
 #include "data/image.h"
 
 namespace daybreak {
@@ -19,6 +20,12 @@ struct FitGeometry {
 /// letterbox: all of it, aspect kept, centred (integers as in Darknet); center_crop: the largest
 /// centred part of the output's aspect.
 FitGeometry fit_geometry(int w, int h, int out_w, int out_h, Fit fit);
+
+/// Where a box of the network's picture (fractions) lies in the w x h picture that was fitted, as
+/// fractions of it: back by the same integers. Not clipped.
+Box unfit_box(const Box& box, const FitGeometry& g, int w, int h, int out_w, int out_h);
+/// The other way.
+Box fit_box(const Box& box, const FitGeometry& g, int w, int h, int out_w, int out_h);
 
 constexpr std::uint8_t kLetterboxFill = 127;
 

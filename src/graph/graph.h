@@ -63,7 +63,12 @@ struct GraphNode {
 };
 
 /// What the inputs of a graph are for; the executor finds them by this.
-enum class InputRole : std::uint8_t { image, labels, target };
+enum class InputRole : std::uint8_t {
+  image,
+  labels,
+  target,
+  boxes,  ///< f32 [N, M, 1, 5]: category (-1: no box), cx, cy, w, h as fractions of the picture
+};
 
 struct GraphInput {
   ValueId value = kNone;
