@@ -31,6 +31,8 @@ LayerType reshape_layer();
 LayerType res_layer_layer();
 LayerType res_group_layer();
 LayerType residual_layer();
+LayerType yolo_layer();
+LayerType region_layer();
 LayerType softmax_loss_layer();
 LayerType hinge_loss_layer();
 LayerType mse_loss_layer();

@@ -31,6 +31,8 @@ std::span<const LayerType> layer_types() {
       res_layer_layer(),
       res_group_layer(),
       residual_layer(),
+      yolo_layer(),
+      region_layer(),
       softmax_loss_layer(),
       hinge_loss_layer(),
       mse_loss_layer(),

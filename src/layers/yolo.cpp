@@ -1,0 +1,125 @@
+#include "layers/yolo.h"
+
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "layers/layer_list.h"
+
+namespace daybreak {
+
+std::span<const EnumName<BoxLoss>> enum_names(BoxLoss) {
+  static constexpr EnumName<BoxLoss> kNames[] = {
+      {BoxLoss::mse, "mse", "squared error of the raw numbers"},
+      {BoxLoss::iou, "iou", "1 - IoU"},
+      {BoxLoss::giou, "giou", "1 - GIoU"},
+      {BoxLoss::diou, "diou", "1 - DIoU"},
+      {BoxLoss::ciou, "ciou", "1 - CIoU"}};
+  return kNames;
+}
+
+std::span<const EnumName<NmsKind>> enum_names(NmsKind) {
+  static constexpr EnumName<NmsKind> kNames[] = {
+      {NmsKind::iou, "iou", "drop boxes by their IoU with a better one"},
+      {NmsKind::greedy, "greedy", "by IoU - (d^2/c^2)^0.6, Darknet's greedynms"},
+      {NmsKind::diou, "diou", "by IoU - (d^2/c^2)^beta_nms, Darknet's diounms"},
+      {NmsKind::soft_linear, "soft_linear", "lower the score by 1 - IoU above the threshold"},
+      {NmsKind::soft_gaussian, "soft_gaussian", "lower the score by exp(-IoU^2 / 0.5)"}};
+  return kNames;
+}
+
+void add_head(LayerBuilder& b, DetectionHead head) {
+  const int anchors = static_cast<int>(head.anchors.size());
+  if (head.mask.empty()) {
+    head.mask.resize(head.anchors.size());
+    std::iota(head.mask.begin(), head.mask.end(), 0);
+  }
+  for (const int index : head.mask) {
+    if (index >= anchors) {
+      b.fail(fmt::format("\"mask\" names anchor {}, but there are {} (numbers start at 0)", index,
+                         anchors));
+    }
+  }
+  const BuildOptions& options = b.options();
+  if (options.classes > 0 && options.classes != head.classes) {
+    b.fail(fmt::format("the head has {} classes, but {} has {}", head.classes,
+                       options.classes_source.empty() ? "the data set" : options.classes_source,
+                       options.classes));
+  }
+  const int masks = static_cast<int>(head.mask.size());
+  const int wanted = masks * (5 + head.classes);
+  if (b.shape(b.input()).c != wanted) {
+    b.fail(
+        fmt::format("needs {} channels, {} anchors x (5 + {} classes), found {}; set the filters "
+                    "of the convolution before it to {}",
+                    wanted, masks, head.classes, b.show(b.input()), wanted));
+  }
+  head.raw = b.input();
+  head.layer = b.layer_name();
+  head.mark = b.mark();
+  b.output(head.raw);
+  b.graph().heads.push_back(std::move(head));
+}
+
+namespace {
+
+void lower(const YoloOptions& options, LayerBuilder& b) {
+  DetectionHead head;
+  head.kind = HeadKind::yolo;
+  head.anchors = options.anchors;
+  head.mask = options.mask;
+  head.classes = options.classes > 0 ? options.classes : b.auto_classes("classes");
+  head.scale_x_y = options.scale_x_y;
+  head.new_coords = options.new_coords;
+  head.nms = options.nms;
+  head.nms_beta = options.beta_nms;
+  add_head(b, std::move(head));
+}
+
+}  // namespace
+
+LayerType yolo_layer() {
+  static const Schema<YoloOptions> kSchema{
+      field("anchors", &YoloOptions::anchors)
+          .items(1, 1000)
+          .above(0)
+          .at_most(65535)
+          .required()
+          .doc("[width, height] in pixels of the network's input, those of all heads"),
+      field("mask", &YoloOptions::mask)
+          .items(1, 1000)
+          .in(0, 999)
+          .or_word("all", {})
+          .doc("which of the anchors belong to this head, counted from 0"),
+      field("classes", &YoloOptions::classes)
+          .in(1, 65536)
+          .or_word("auto", 0)
+          .doc("how many; auto: as many as the data set has"),
+      field("scale_x_y", &YoloOptions::scale_x_y)
+          .in(1, 10)
+          .doc("stretches the range of a centre around its cell"),
+      field("new_coords", &YoloOptions::new_coords)
+          .doc("the convolution before squashes its output with sigmoid; sizes are 4 v^2 * anchor"),
+      field("ignore_thresh", &YoloOptions::ignore_thresh)
+          .in(0, 1)
+          .doc("a box without a truth of its own is not blamed above this IoU with any"),
+      field("truth_thresh", &YoloOptions::truth_thresh)
+          .in(0, 1)
+          .doc("a box above this IoU with a truth is taught that truth; 1: never"),
+      field("iou_thresh", &YoloOptions::iou_thresh)
+          .in(0, 1)
+          .doc("anchors whose shape has more than this IoU with a truth learn it too; 1: the best "
+               "one only"),
+      field("box_loss", &YoloOptions::box_loss).doc("how boxes are compared with the truth"),
+      field("iou_normalizer", &YoloOptions::iou_normalizer).in(0, 1e6).doc("weight of the boxes"),
+      field("obj_normalizer", &YoloOptions::obj_normalizer)
+          .in(0, 1e6)
+          .doc("weight of the objectness"),
+      field("cls_normalizer", &YoloOptions::cls_normalizer).in(0, 1e6).doc("weight of the classes"),
+      field("nms", &YoloOptions::nms).doc("how overlapping boxes are thinned out"),
+      field("beta_nms", &YoloOptions::beta_nms).above(0).at_most(10).doc("exponent of nms: diou")};
+  return make_layer_type("yolo", "detection head of YOLOv3 and later; takes N x (5 + classes) maps",
+                         kSchema, &lower);
+}
+
+}  // namespace daybreak
