@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "layers/layer_list.h"
+#include "ops/add.h"
+#include "ops/yolo_loss.h"
 
 namespace daybreak {
 
@@ -61,7 +64,42 @@ void add_head(LayerBuilder& b, DetectionHead head) {
   b.graph().heads.push_back(std::move(head));
 }
 
+ValueId boxes_input(LayerBuilder& b) {
+  const ValueId known = b.graph().input(InputRole::boxes);
+  if (known != kNone) return known;
+  const Shape shape{1, std::max(1, b.options().max_boxes), 1, 5};
+  return b.graph_input(InputRole::boxes, shape, DType::f32, "boxes");
+}
+
+void add_to_loss(LayerBuilder& b, ValueId loss) {
+  Graph& graph = b.graph();
+  graph.loss = graph.loss == kNone ? loss : b.add(Add{}, {graph.loss, loss}, "sum");
+}
+
 namespace {
+
+void add_loss(const YoloOptions& options, const DetectionHead& head, LayerBuilder& b) {
+  const Shape& map = b.shape(head.raw);
+  const Shape& input = b.shape(b.graph().input(InputRole::image));
+  YoloLoss op;
+  op.anchors = head.anchors;
+  op.mask = head.mask;
+  op.classes = head.classes;
+  op.stride_x = static_cast<float>(input.w) / static_cast<float>(map.w);
+  op.stride_y = static_cast<float>(input.h) / static_cast<float>(map.h);
+  op.box_loss = options.box_loss;
+  op.ignore_thresh = options.ignore_thresh;
+  op.truth_thresh = options.truth_thresh;
+  op.iou_thresh = options.iou_thresh;
+  op.iou_normalizer = options.iou_normalizer;
+  op.obj_normalizer = options.obj_normalizer;
+  op.cls_normalizer = options.cls_normalizer;
+  op.scale_x_y = options.scale_x_y;
+  op.new_coords = options.new_coords;
+  op.label_smoothing = options.label_smoothing;
+  op.focal = options.focal;
+  add_to_loss(b, b.add(op, {head.raw, boxes_input(b)}, "loss"));
+}
 
 void lower(const YoloOptions& options, LayerBuilder& b) {
   DetectionHead head;
@@ -74,6 +112,7 @@ void lower(const YoloOptions& options, LayerBuilder& b) {
   head.nms = options.nms;
   head.nms_beta = options.beta_nms;
   add_head(b, std::move(head));
+  if (b.options().with_loss) add_loss(options, b.graph().heads.back(), b);
 }
 
 }  // namespace
@@ -117,6 +156,13 @@ LayerType yolo_layer() {
           .doc("weight of the objectness"),
       field("cls_normalizer", &YoloOptions::cls_normalizer).in(0, 1e6).doc("weight of the classes"),
       field("nms", &YoloOptions::nms).doc("how overlapping boxes are thinned out"),
+      field("label_smoothing", &YoloOptions::label_smoothing)
+          .at_least(0)
+          .below(1)
+          .doc("share of a class's target spread over yes and no"),
+      field("focal", &YoloOptions::focal)
+          .in(0, 10)
+          .doc("exponent of the focal weight of classes (Lin et al. 2017); 0: none"),
       field("beta_nms", &YoloOptions::beta_nms).above(0).at_most(10).doc("exponent of nms: diou")};
   return make_layer_type("yolo", "detection head of YOLOv3 and later; takes N x (5 + classes) maps",
                          kSchema, &lower);

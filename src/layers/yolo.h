@@ -26,6 +26,8 @@ struct YoloOptions {
   float cls_normalizer = 1.0f;
   NmsKind nms = NmsKind::iou;
   float beta_nms = 0.6f;
+  float label_smoothing = 0.0f;
+  float focal = 0.0f;
 };
 
 /// Options of the layer `region`, the detection head of YOLOv2.
@@ -49,5 +51,11 @@ std::span<const EnumName<NmsKind>> enum_names(NmsKind);
 /// names anchors, and adds the head to the graph with the layer's input as its raw values. Fills in
 /// an empty mask. Throws ConfigError at the layer.
 void add_head(LayerBuilder& b, DetectionHead head);
+
+/// The true boxes as an input of the graph, [1, M, 1, 5]; made by the first head that asks.
+ValueId boxes_input(LayerBuilder& b);
+
+/// Adds a loss to that of the heads before: the graph's loss is their sum.
+void add_to_loss(LayerBuilder& b, ValueId loss);
 
 }  // namespace daybreak

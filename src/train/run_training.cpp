@@ -63,7 +63,7 @@ TrainOutcome run_training(SolverConfig config, const TrainOptions& options, Prog
   log.open_file(folder.path() + "/log.txt");
   say_header(session, session.backend(), folder.path());
   const std::string layers =
-      layer_table(session.executor().graph(), session.executor().plan(session.phase(0).plans.full),
+      layer_table(session.executor().graph(), session.executor().plan(session.phase(0).plans.front().full),
                   /*kernels=*/false);
   spdlog::info("{}", layers);
   const std::string config_text = print_config(session.config());
