@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "layers/conv.h"
 #include "layers/layer_list.h"
 #include "ops/add.h"
 #include "ops/yolo_loss.h"
@@ -51,17 +52,25 @@ void add_head(LayerBuilder& b, DetectionHead head) {
   }
   const int masks = static_cast<int>(head.mask.size());
   const int wanted = masks * (5 + head.classes);
-  if (b.shape(b.input()).c != wanted) {
+  if (head.raw == kNone) head.raw = b.input();
+  if (b.shape(head.raw).c != wanted) {
     b.fail(
         fmt::format("needs {} channels, {} anchors x (5 + {} classes), found {}; set the filters "
                     "of the convolution before it to {}",
-                    wanted, masks, head.classes, b.show(b.input()), wanted));
+                    wanted, masks, head.classes, b.show(head.raw), wanted));
   }
-  head.raw = b.input();
   head.layer = b.layer_name();
   head.mark = b.mark();
   b.output(head.raw);
   b.graph().heads.push_back(std::move(head));
+}
+
+ValueId add_prediction(int size, int filters, LayerBuilder& b, ValueId x,
+                       const std::string& scope) {
+  ConvOptions conv;
+  conv.size = {size, size};
+  conv.filters = filters;
+  return add_conv(b, x, conv, scope);
 }
 
 ValueId boxes_input(LayerBuilder& b) {
@@ -101,16 +110,34 @@ void add_loss(const YoloOptions& options, const DetectionHead& head, LayerBuilde
   add_to_loss(b, b.add(op, {head.raw, boxes_input(b)}, "loss"));
 }
 
+int masks_of(const YoloOptions& options) {
+  return static_cast<int>(options.mask.empty() ? options.anchors.size() : options.mask.size());
+}
+
+// "classes: auto". Before the data is open, a convolution with fixed filters tells.
+int head_classes(const YoloOptions& options, const LayerBuilder& b) {
+  if (b.options().classes == 0 && options.conv == 0) {
+    const int channels = b.shape(b.input()).c;
+    if (channels % masks_of(options) == 0 && channels / masks_of(options) > 5) {
+      return channels / masks_of(options) - 5;
+    }
+  }
+  return b.auto_classes("classes");
+}
+
 void lower(const YoloOptions& options, LayerBuilder& b) {
   DetectionHead head;
   head.kind = HeadKind::yolo;
   head.anchors = options.anchors;
   head.mask = options.mask;
-  head.classes = options.classes > 0 ? options.classes : b.auto_classes("classes");
+  head.classes = options.classes > 0 ? options.classes : head_classes(options, b);
   head.scale_x_y = options.scale_x_y;
   head.new_coords = options.new_coords;
   head.nms = options.nms;
   head.nms_beta = options.beta_nms;
+  if (options.conv > 0)
+    head.raw =
+        add_prediction(options.conv, masks_of(options) * (5 + head.classes), b, b.input(), "conv");
   add_head(b, std::move(head));
   if (b.options().with_loss) add_loss(options, b.graph().heads.back(), b);
 }
@@ -134,6 +161,10 @@ LayerType yolo_layer() {
           .in(1, 65536)
           .or_word("auto", 0)
           .doc("how many; auto: as many as the data set has"),
+      field("conv", &YoloOptions::conv)
+          .in(0, 15)
+          .doc("size of a convolution that the head puts before itself, with the filters it needs; "
+               "0: none, the layer before has them"),
       field("scale_x_y", &YoloOptions::scale_x_y)
           .in(1, 10)
           .doc("stretches the range of a centre around its cell"),
