@@ -103,6 +103,7 @@ class HeadDecoder {
 
 void decode_head(const DetectionHead& head, const HeadMap& map, const float* raw, float threshold,
                  std::vector<Detection>& out) {
+  if (head.kind == HeadKind::ssd) return decode_ssd(head, map, raw, threshold, out);
   HeadDecoder(head, map, threshold, out).run(raw);
 }
 

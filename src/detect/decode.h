@@ -31,4 +31,9 @@ struct HeadMap {
 void decode_head(const DetectionHead& head, const HeadMap& map, const float* raw, float threshold,
                  std::vector<Detection>& out);
 
+/// The same for one map of an ssd head: softmax of the background and the classes, offsets from the
+/// anchors as ops/ssd_loss.h has them.
+void decode_ssd(const DetectionHead& head, const HeadMap& map, const float* raw, float threshold,
+                std::vector<Detection>& out);
+
 }  // namespace daybreak
