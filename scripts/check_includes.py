@@ -18,9 +18,10 @@ MAY = {
     "backend": ["core", "ops"],
     "plan": ["core", "io", "ops", "graph", "backend"],
     "data": ["core", "io", "config"],
-    "report": ["core", "io", "data", "config"],
-    "train": ["core", "io", "config", "ops", "graph", "layers", "backend", "plan", "data", "report"],
-    "cli": ["core", "io", "config", "ops", "graph", "layers", "backend", "plan", "data", "report", "train"],
+    "detect": ["core", "ops", "graph"],
+    "report": ["core", "io", "data", "config", "detect"],
+    "train": ["core", "io", "config", "ops", "graph", "layers", "backend", "plan", "data", "detect", "report"],
+    "cli": ["core", "io", "config", "ops", "graph", "layers", "backend", "plan", "data", "detect", "report", "train"],
 }
 
 # Third-party header prefix: places that may include it.
@@ -28,11 +29,12 @@ OWNERS = {
     "yaml-cpp/": ["config"],
     "dnnl": ["backend/cpu", "ops"],
     "opencv2/": ["data", "report"],
+    "pugixml": ["data"],
     "turbojpeg": ["data"],
     "png.h": ["data", "report"],
     "zlib.h": ["data", "report"],
     "CLI/": ["cli"],
-    "nlohmann/": ["io", "config", "report", "plan", "cli", "train"],
+    "nlohmann/": ["io", "config", "data", "report", "plan", "cli", "train"],
     "google/protobuf": ["io"],
     "cuda": ["backend/cuda", "ops"],
     "cudnn": ["backend/cuda", "ops"],

@@ -46,6 +46,7 @@ Command add_schedule(CLI::App& app, CommonOptions& common);
 Command add_preview(CLI::App& app, CommonOptions& common);
 Command add_export(CLI::App& app, CommonOptions& common);
 Command add_init(CLI::App& app, CommonOptions& common);
+Command add_anchors(CLI::App& app, CommonOptions& common);
 Command add_bench(CLI::App& app, CommonOptions& common);
 Command add_doctor(CLI::App& app, CommonOptions& common);
 

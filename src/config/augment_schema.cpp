@@ -91,10 +91,9 @@ const Schema<CenterCrop>& center_crop() {
 
 const Schema<Jitter>& jitter() {
   static const Schema<Jitter> kSchema{
-      short_key("amount"),
-      field("amount", &Jitter::amount)
-          .in(0, 0.45)
-          .doc("farthest way of an edge, as a share of the picture's side")};
+      short_key("amount"), field("amount", &Jitter::amount)
+                               .in(0, 0.45)
+                               .doc("farthest way of an edge, as a share of the picture's side")};
   return kSchema;
 }
 

@@ -106,11 +106,14 @@ const Union<S>& sources() {
     return choice<S>(std::string(name.name), source_start(format), std::string(name.doc), schema,
                      [format](const S& source) { return source.format == format; });
   };
-  static const Union<S> kUnion{
-      entry(DataFormat::idx, plain_source()), entry(DataFormat::cifar10, plain_source()),
-      entry(DataFormat::cifar100, cifar100_source()), entry(DataFormat::folder, folder_source()),
-      entry(DataFormat::synthetic, synthetic_source()), entry(DataFormat::yolo, yolo_source()),
-      entry(DataFormat::voc, voc_source()), entry(DataFormat::coco, coco_source())};
+  static const Union<S> kUnion{entry(DataFormat::idx, plain_source()),
+                               entry(DataFormat::cifar10, plain_source()),
+                               entry(DataFormat::cifar100, cifar100_source()),
+                               entry(DataFormat::folder, folder_source()),
+                               entry(DataFormat::synthetic, synthetic_source()),
+                               entry(DataFormat::yolo, yolo_source()),
+                               entry(DataFormat::voc, voc_source()),
+                               entry(DataFormat::coco, coco_source())};
   return kUnion;
 }
 

@@ -95,10 +95,11 @@ struct SourceSpec {
   std::string dir;
   std::string train = "train", val = "val", test = "test";  ///< folder, voc: names of the parts;
                                                             ///< coco: their annotation files
-  std::string train_images = "train2017", val_images = "val2017", test_images = "test2017";  ///< coco
-  std::string file = "data.yaml";                           ///< yolo: the description in `dir`
-  bool polygons = false;                                    ///< yolo: take polygons as their boxes
-  bool coarse_labels = false;                               ///< cifar100
+  std::string train_images = "train2017", val_images = "val2017",
+              test_images = "test2017";  ///< coco
+  std::string file = "data.yaml";        ///< yolo: the description in `dir`
+  bool polygons = false;                 ///< yolo: take polygons as their boxes
+  bool coarse_labels = false;            ///< cifar100
   Mark mark;
 };
 
@@ -124,10 +125,10 @@ struct DataSpec {
   std::int64_t cache_bytes = std::int64_t{2}
                              << 30;  ///< decoded sets up to this size stay in memory
   OnError on_error = OnError::error;
-  double max_skipped = 0.01;  ///< share of bad pictures that `skip` accepts
+  double max_skipped = 0.01;              ///< share of bad pictures that `skip` accepts
   OnError on_bad_label = OnError::error;  ///< of boxes
-  double min_visible = 0.2;   ///< share of a box that augmentation must leave, else it is dropped
-  int train_limit = 0;        ///< use only the first N of a class-balanced order; 0: all
+  double min_visible = 0.2;  ///< share of a box that augmentation must leave, else it is dropped
+  int train_limit = 0;       ///< use only the first N of a class-balanced order; 0: all
   int test_limit = 0;
   Mark mark;
 };

@@ -312,9 +312,10 @@ class Walk {
     const int x0 = std::max(g.place_x, 0), x1 = std::min(g.place_x + g.place_w, w);
     const int y0 = std::max(g.place_y, 0), y1 = std::min(g.place_y + g.place_h, h);
     for (int y = y0; y < y1; ++y) {
-      std::memcpy(canvas + (static_cast<std::int64_t>(y) * w + x0) * c,
-                  part.data() + (y - g.place_y) * stride + static_cast<std::int64_t>(x0 - g.place_x) * c,
-                  static_cast<std::size_t>(x1 - x0) * c);
+      std::memcpy(
+          canvas + (static_cast<std::int64_t>(y) * w + x0) * c,
+          part.data() + (y - g.place_y) * stride + static_cast<std::int64_t>(x0 - g.place_x) * c,
+          static_cast<std::size_t>(x1 - x0) * c);
     }
     const std::size_t first = scratch_.boxes.size();
     track(boxes, picture.w, picture.h, scratch_.boxes);
@@ -421,8 +422,7 @@ void Augmenter::apply(const PictureView& picture, std::int64_t epoch, std::int64
 }
 
 void Augmenter::apply(const PictureView& picture, std::int64_t epoch, std::int64_t sample,
-                      AugmentScratch& scratch, std::uint8_t* out,
-                      const AugmentBoxes& boxes) const {
+                      AugmentScratch& scratch, std::uint8_t* out, const AugmentBoxes& boxes) const {
   DAYBREAK_ASSERT(picture.c == options_.channels);
   Walk walk(picture, options_, epoch, sample, scratch, out, boxes);
   const bool composed = mosaic_ && walk.compose(*mosaic_);

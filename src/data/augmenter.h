@@ -14,7 +14,8 @@
 namespace daybreak {
 
 /// True when the list decides the size itself (random_resized_crop, resize,
-/// center_crop, jitter, zoom, mosaic): such lists see the original picture, all others a picture already fitted to the network's size.
+/// center_crop, jitter, zoom, mosaic): such lists see the original picture, all others a picture
+/// already fitted to the network's size.
 bool sets_size(const std::vector<TransformSpec>& specs);
 
 /// Buffers of one thread, reused from picture to picture.
@@ -42,7 +43,7 @@ class Augmenter {
     Fit fit = Fit::stretch;
     std::uint64_t seed = 0;
     std::vector<std::uint8_t> mean_colour;  ///< a byte per channel, for cutout; empty: 127
-    double min_visible = 0.2;  ///< share of its area below which a cut box is dropped
+    double min_visible = 0.2;               ///< share of its area below which a cut box is dropped
   };
 
   /// Throws ConfigError when a transform cannot work at this size, such as a reflection wider than

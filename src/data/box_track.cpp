@@ -10,8 +10,8 @@ void track(const std::vector<LabelBox>& boxes, int w, int h, TrackedBoxes& track
   for (const LabelBox& label : boxes) {
     const double cx = label.box.cx, cy = label.box.cy;
     const double half_w = 0.5 * label.box.w, half_h = 0.5 * label.box.h;
-    tracked.push_back({(cx - half_w) * w, (cy - half_h) * h, (cx + half_w) * w, (cy + half_h) * h,
-                       1.0, label});
+    tracked.push_back(
+        {(cx - half_w) * w, (cy - half_h) * h, (cx + half_w) * w, (cy + half_h) * h, 1.0, label});
   }
 }
 

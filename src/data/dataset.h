@@ -58,8 +58,8 @@ struct ReadScratch {
   Image image;
 };
 
-/// One part (training, validation or test) of a set of labelled pictures. Cheap to copy: the pictures are
-/// shared. All methods may be called from many threads.
+/// One part (training, validation or test) of a set of labelled pictures. Cheap to copy: the
+/// pictures are shared. All methods may be called from many threads.
 class Dataset {
  public:
   Dataset() = default;
@@ -121,7 +121,9 @@ struct DataParts {
   Dataset train, val, test;          ///< val is empty when there is none
   std::string source;                ///< the folder used, or "synthetic"
   std::vector<BadInput> bad_inputs;  ///< pictures left out under on_error: skip
-  std::vector<BadInput> bad_labels;  ///< boxes left out under on_bad_label: skip; "FILE:LINE"
+  std::vector<BadInput> bad_labels;  ///< boxes left out under on_bad_label: skip; "FILE:LINE". The
+                                     ///< first thousand
+  std::int64_t bad_label_count = 0;
 
   /// The part that training is judged by: val, or test when there is no val.
   const Dataset& evaluation() const { return val.empty() ? test : val; }

@@ -8,6 +8,7 @@ namespace daybreak {
 struct LabelBox {
   Box box;
   int category = 0;
+  float area = 0.0f;       ///< COCO: of the object, in pixels; 0: that of the box
   bool difficult = false;  ///< VOC: a detection of it is neither right nor wrong
   bool crowd = false;      ///< COCO: a group; absorbs detections, is not trained on
 };

@@ -70,9 +70,8 @@ const Dataset& check_data(const Dataset& data, const LoaderOptions& options) {
   }
   const int capacity = box_capacity(data, options.transforms);
   if (options.max_boxes > 0 && options.max_boxes < capacity) {
-    throw ConfigError(
-        fmt::format("pictures have up to {} boxes, the network takes {}", capacity,
-                    options.max_boxes));
+    throw ConfigError(fmt::format("pictures have up to {} boxes, the network takes {}", capacity,
+                                  options.max_boxes));
   }
   return data;
 }
@@ -88,7 +87,8 @@ void reserve(Batch& batch, const LoaderOptions& options, const Dataset& data) {
   batch.labels.resize(count);
   batch.indices.resize(count);
   if (!data.has_boxes()) return;
-  batch.max_boxes = options.max_boxes > 0 ? options.max_boxes : box_capacity(data, options.transforms);
+  batch.max_boxes =
+      options.max_boxes > 0 ? options.max_boxes : box_capacity(data, options.transforms);
   batch.boxes.resize(count * batch.max_boxes * kBoxValues);
 }
 
@@ -229,8 +229,7 @@ bool Loader::prepare(Slot& slot) {
 
 void Loader::make_chunk(Slot& slot, int chunk, Scratch& scratch) {
   Batch& batch = slot.batch;
-  const std::size_t bytes =
-      static_cast<std::size_t>(batch.height) * batch.width * data_.channels();
+  const std::size_t bytes = static_cast<std::size_t>(batch.height) * batch.width * data_.channels();
   const Augmenter& augmenter = augmenters_[slot.augmenter];
   const int begin = chunk * chunk_;
   const int end = std::min(options_.batch, begin + chunk_);

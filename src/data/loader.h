@@ -34,9 +34,9 @@ struct Batch {
 struct LoaderOptions {
   int batch = 128;
   int height = 32, width = 32;
-  std::vector<int> sizes;  ///< sides of square pictures; where given, every batch draws one
-  int size_every = 1;      ///< batches in a row that share a size
-  int max_boxes = 0;       ///< rows of boxes a sample; 0: box_capacity of the data
+  std::vector<int> sizes;    ///< sides of square pictures; where given, every batch draws one
+  int size_every = 1;        ///< batches in a row that share a size
+  int max_boxes = 0;         ///< rows of boxes a sample; 0: box_capacity of the data
   double min_visible = 0.2;  ///< share of its area below which a cut box is dropped
   std::vector<TransformSpec> transforms;
   Fit fit = Fit::stretch;
@@ -112,7 +112,7 @@ class Loader {
   Dataset data_;
   LoaderOptions options_;
   std::vector<Augmenter> augmenters_;  // one a size
-  int chunk_ = 32;  // samples made by one thread at a time
+  int chunk_ = 32;                     // samples made by one thread at a time
 
   // Where the next batch to be prepared starts. With workers: guarded by mutex_, as all below.
   std::vector<std::uint32_t> order_;

@@ -147,9 +147,9 @@ PictureCache::Sizes PictureCache::probe(const PictureStore& store) const {
     if (!store.has_boxes) return;
     const auto [said_w, said_h] = store.sizes[static_cast<std::size_t>(i)];
     if (said_w > 0 && (said_w != info.w || said_h != info.h)) {
-      throw DataError(printable(path_of(store, i)),
-                      fmt::format("is {} x {} pixels, its label says {} x {}", info.w, info.h,
-                                  said_w, said_h));
+      throw DataError(
+          printable(path_of(store, i)),
+          fmt::format("is {} x {} pixels, its label says {} x {}", info.w, info.h, said_w, said_h));
     }
   });
   return sizes;

@@ -130,7 +130,8 @@ void change_hsv(std::uint8_t* pixels, std::int64_t count, int channels, const Hs
     if (high > low) {
       const float saturation = std::min(1.0f, (high - low) / high * factors.saturation);
       const float slope = saturation * value / (high - low);
-      for (std::size_t c = 0; c < 3; ++c) rgb[c] = value - slope * (high - static_cast<float>(p[c]));
+      for (std::size_t c = 0; c < 3; ++c)
+        rgb[c] = value - slope * (high - static_cast<float>(p[c]));
       if (factors.hue != 0.0f) rgb = shift_hue(rgb, factors.hue);
     }
     for (std::size_t c = 0; c < 3; ++c) p[c] = to_byte(rgb[c]);

@@ -57,8 +57,8 @@ struct PartRect {
 /// Part of random area and aspect ratio (log-uniform); after ten parts that do not fit, the largest
 /// centred part whose aspect lies in the range.
 PartRect draw_random_part(const RandomResizedCrop& spec, int w, int h, Draws& draws);
-/// The part of a w x h picture that Jitter or Zoom shows, which may reach beyond it. `frame` is what
-/// the network would see without: with a letterbox it reaches beyond the picture, too.
+/// The part of a w x h picture that Jitter or Zoom shows, which may reach beyond it. `frame` is
+/// what the network would see without: with a letterbox it reaches beyond the picture, too.
 struct Frame {
   double x = 0, y = 0, w = 0, h = 0;
 };
