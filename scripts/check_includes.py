@@ -18,7 +18,7 @@ MAY = {
     "backend": ["core", "ops"],
     "plan": ["core", "io", "ops", "graph", "backend"],
     "data": ["core", "io", "config"],
-    "detect": ["core"],
+    "detect": ["core", "ops", "graph"],
     "report": ["core", "io", "data", "config", "detect"],
     "train": ["core", "io", "config", "ops", "graph", "layers", "backend", "plan", "data", "detect", "report"],
     "cli": ["core", "io", "config", "ops", "graph", "layers", "backend", "plan", "data", "detect", "report", "train"],

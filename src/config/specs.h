@@ -25,6 +25,13 @@ enum class OptimizerType : std::uint8_t { sgd, adagrad, rmsprop, adadelta, adam,
 enum class WeightDecayForm : std::uint8_t { l2, decoupled };
 enum class DecayOn : std::uint8_t { weights, all };
 
+/// Parameters with a learning rate of their own: names as in "freeze".
+struct LrGroup {
+  std::string match;
+  double lr_scale = 1.0;
+  bool operator==(const LrGroup&) const = default;
+};
+
 struct OptimizerSpec {
   OptimizerType type = OptimizerType::sgd;
   double weight_decay = 0.0;
@@ -38,7 +45,8 @@ struct OptimizerSpec {
   double rho = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
-  double bias_lr = 1.0;  ///< factor on the learning rate of biases and norm shifts
+  double bias_lr = 1.0;         ///< factor on the learning rate of biases and norm shifts
+  std::vector<LrGroup> groups;  ///< the first that matches counts
   bool operator==(const OptimizerSpec&) const = default;
 };
 

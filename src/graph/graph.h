@@ -81,14 +81,16 @@ enum class HeadKind : std::uint8_t { yolo, region, ssd };
 
 /// A place where boxes are read off a network, and how: src/detect/decode.h has the formulas.
 /// yolo, region: `raw` is [N, mask.size() * (5 + classes), H, W], for each anchor of the mask
-/// tx, ty, tw, th, objectness and the classes, as the convolution before made them.
+/// tx, ty, tw, th, objectness and the classes, as the convolution before made them. ssd: 4 offsets,
+/// the score of the background and the classes.
 struct DetectionHead {
   HeadKind kind = HeadKind::yolo;
   ValueId raw = kNone;
   std::vector<std::array<float, 2>>
-      anchors;            ///< w, h: yolo in pixels of the input, region in cells
+      anchors;  ///< w, h: yolo in pixels of the input, region in cells, ssd fractions of the input
   std::vector<int> mask;  ///< which of the anchors are this head's, never empty
   int classes = 0;
+  float cells_x = 0.0f, cells_y = 0.0f;  ///< ssd: across the input; 0: as many as the map has
   float scale_x_y = 1.0f;   ///< how far a centre may leave its cell: s * sigmoid(t) - (s - 1) / 2
   bool new_coords = false;  ///< yolo: the values arrive squashed; sizes are 4 v^2 * anchor
   bool softmax = false;     ///< region: classes by softmax, else by sigmoid

@@ -33,6 +33,7 @@ LayerType res_group_layer();
 LayerType residual_layer();
 LayerType yolo_layer();
 LayerType region_layer();
+LayerType ssd_layer();
 LayerType softmax_loss_layer();
 LayerType hinge_loss_layer();
 LayerType mse_loss_layer();

@@ -33,6 +33,7 @@ std::span<const LayerType> layer_types() {
       residual_layer(),
       yolo_layer(),
       region_layer(),
+      ssd_layer(),
       softmax_loss_layer(),
       hinge_loss_layer(),
       mse_loss_layer(),

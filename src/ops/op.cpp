@@ -50,6 +50,10 @@ std::string_view to_string(OpKind kind) {
       return "distance";
     case OpKind::bce:
       return "bce";
+    case OpKind::yolo_loss:
+      return "yolo_loss";
+    case OpKind::ssd_loss:
+      return "ssd_loss";
     case OpKind::topk_count:
       return "topk_count";
   }

@@ -33,6 +33,8 @@ enum class OpKind : std::uint8_t {
   hinge,
   distance,
   bce,
+  yolo_loss,
+  ssd_loss,
   topk_count,
 };
 

@@ -125,6 +125,12 @@ std::vector<Plot> report_plots(const ReportData& data) {
   }
   if (!accuracy.series.empty()) plots.push_back(std::move(accuracy));
 
+  Plot precision = plot_by_epoch(data, "mean average precision by epoch");
+  precision.y.label = "mAP";
+  add_epoch_series(precision, data, "IoU 0.50", column(data, &EpochRow::val_map50), 0);
+  add_epoch_series(precision, data, "IoU 0.50 to 0.95", column(data, &EpochRow::val_map), 1);
+  if (!precision.series.empty()) plots.push_back(std::move(precision));
+
   if (data.steps.size() < 2) return plots;
   plots.push_back(step_loss_plot(data));
   const std::vector<double> lr = column(data, &StepSample::lr);

@@ -59,7 +59,7 @@ RunRecorder::RunRecorder(Session& session, std::string run_dir, std::string laye
                          std::int64_t resumed_epoch, std::int64_t resumed_step)
     : session_(session),
       run_dir_(std::move(run_dir)),
-      csv_(run_dir_ + "/results.csv", resumed_epoch),
+      csv_(run_dir_ + "/results.csv", resumed_epoch, session.is_detector()),
       events_(run_dir_) {
   if (resumed_step > 0) curve_.load(run_dir_ + "/steps.csv", resumed_step);
   fill_static_parts(layers_text);
@@ -73,6 +73,7 @@ void RunRecorder::fill_static_parts(const std::string& layers_text) {
   const Dataset& train = session_.data().train;
   const InputSpec& input = session_.config().net.input;
   summary_.name = solver.name;
+  if (session_.is_detector()) summary_.task = "detection";
   summary_.device = solver.device == "auto" ? "cpu" : solver.device;
   static const char* const kPrecisions[] = {"f32", "bf16", "f16"};
   summary_.precision = kPrecisions[static_cast<int>(solver.precision)];
@@ -105,7 +106,7 @@ void RunRecorder::on_step(const StepEvent& event) {
 void RunRecorder::on_epoch(const EpochEvent& event) {
   const EpochRow& row = event.row;
   events_.scalar("train/loss", row.step, row.train_loss);
-  events_.scalar("train/top1", row.step, event.train_top1);
+  if (!session_.is_detector()) events_.scalar("train/top1", row.step, event.train_top1);
   events_.scalar("lr", row.step, row.lr);
   events_.scalar("momentum", row.step, row.momentum);
   if (event.result != nullptr) {
@@ -118,16 +119,30 @@ void RunRecorder::on_epoch(const EpochEvent& event) {
     summary_.final_top5 = row.val_top5;
     add_mistakes(*event.result);
   }
+  if (event.detection != nullptr) add_detection(event);
   events_.flush();
   if (!event.epoch_done) return;
   csv_.add(row);
   report_.train_top1.push_back(event.train_top1);
   curve_.save(run_dir_ + "/steps.csv");
   summary_.best_epoch = event.state.best_epoch;
-  if (event.state.best_epoch > 0) summary_.best_top1 = event.state.best_top1;
+  if (event.state.best_epoch > 0) {
+    (session_.is_detector() ? summary_.best_map50 : summary_.best_top1) = event.state.best_metric;
+  }
   report_.seconds = row.seconds;
   report_.status = "running";
   write_report();
+}
+
+void RunRecorder::add_detection(const EpochEvent& event) {
+  const EpochRow& row = event.row;
+  events_.scalar("val/loss", row.step, row.val_loss);
+  events_.scalar("val/map50", row.step, row.val_map50);
+  events_.scalar("val/map", row.step, row.val_map);
+  report_.metrics_of = fmt::format("evaluation after epoch {}", row.epoch);
+  summary_.final_loss = row.val_loss;
+  summary_.final_map50 = row.val_map50;
+  summary_.final_map = row.val_map;
 }
 
 void RunRecorder::add_mistakes(const ClassificationResult& result) {

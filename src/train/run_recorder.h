@@ -30,6 +30,7 @@ class RunRecorder final : public Observer {
   void write_report();
   void write_pictures();
   void add_mistakes(const ClassificationResult& result);
+  void add_detection(const EpochEvent& event);
   void fill_static_parts(const std::string& layers_text);
 
   Session& session_;

@@ -30,10 +30,22 @@ constexpr int kStandInClasses = 10;
 
 // True when every picture is used at the network's size, so that fitted ones may be cached.
 bool keeps_fitted_size(const SolverSpec& spec) {
-  if (sets_size(spec.augment)) return false;
+  if (sets_size(spec.augment) || !spec.multi_scale.empty()) return false;
   return std::none_of(spec.phases.begin(), spec.phases.end(), [](const PhaseSpec& phase) {
     return phase.image || (phase.augment && sets_size(*phase.augment));
   });
+}
+
+// Rows of true boxes that any picture of a training or evaluation may need; 1 without boxes.
+int most_boxes(const DataParts& data, const SolverSpec& spec) {
+  int rows = std::max(box_capacity(data.train, spec.augment), 1);
+  for (const PhaseSpec& phase : spec.phases) {
+    if (phase.augment) rows = std::max(rows, box_capacity(data.train, *phase.augment));
+  }
+  for (const Dataset* part : {&data.train, &data.val, &data.test}) {
+    rows = std::max(rows, box_capacity(*part, {}));
+  }
+  return rows;
 }
 
 // Batches of a training plan that differ only in what the optimizer does share one plan.
@@ -62,8 +74,7 @@ BackendPtr make_backend(const std::string& device, int threads) {
 Session::Session(SolverConfig config, const SessionOptions& options)
     : config_(std::move(config)), threads_(options.threads > 0 ? options.threads : usable_cores()) {
   set_compute_threads(threads_);
-  build_graph(config_.net,
-              {.classes = 0, .with_loss = true});  // every shape error, before any data
+  check_network();
   backend_ = make_backend(config_.spec.device, threads_);
   const DType dtype = activation_dtype(config_.spec.device, config_.spec.precision);
   if (!backend_->supports(dtype)) {
@@ -71,8 +82,10 @@ Session::Session(SolverConfig config, const SessionOptions& options)
                                   backend_->identity(), to_string(dtype)));
   }
   open_input(options);
+  check_task();
   BuildOptions build;
   build.classes = data_.evaluation().class_count();
+  build.max_boxes = most_boxes_ = most_boxes(data_, config_.spec);
   build.classes_source = fmt::format("data set \"{}\" ({})", config_.spec.data.name, data_.source);
   executor_ = std::make_unique<Executor>(build_graph(config_.net, build), *backend_);
   if (options.training) plan_phases();
@@ -85,22 +98,41 @@ Session::Session(SolverConfig config, const SessionOptions& options)
     const PhasePlan& plan = schedule_->phases()[index];
     phase.groups = executor_->params().groups(
         param_knobs(executor_->graph(), plan.optimizer,
-                    frozen_params(executor_->graph(), plan.freeze, plan.mark)));
+                    frozen_params(executor_->graph(), plan.freeze, plan.mark), plan.mark));
   }
 }
 
 // Every error of names and shapes, before any data is read.
-void Session::check_network() const {
+void Session::check_network() {
   NetworkSpec net = config_.net;
   use_placeholder_statistics(net.input);
   BuildOptions options;
   options.stand_in_classes = kStandInClasses;
   const Graph graph = build_graph(net, options);
   if (graph.loss == kNone) {
-    throw ConfigError(net.mark, "network \"" + net.name +
-                                    "\" has no loss layer, so it cannot be trained or tested; "
-                                    "end it with softmax_loss, for example");
+    const std::string why =
+        graph.heads.empty() ? "has no loss layer, so it cannot be trained or tested; end it with "
+                              "softmax_loss, for example"
+                            : "has only region heads, which detect but do not train; use yolo or "
+                              "ssd heads";
+    throw ConfigError(net.mark, "network \"" + net.name + "\" " + why);
   }
+  is_detector_ = !graph.heads.empty();
+}
+
+// A detector needs boxes, a classifier labels.
+void Session::check_task() const {
+  if (data_.evaluation().has_boxes() == is_detector_) return;
+  const std::string& data = config_.spec.data.name;
+  const std::string& net = config_.net.name;
+  throw ConfigError(
+      config_.net.mark,
+      is_detector_ ? fmt::format("network \"{}\" finds boxes, but the pictures of data set \"{}\" "
+                                 "have none; use a set of format yolo, voc or coco",
+                                 net, data)
+                   : fmt::format("data set \"{}\" has boxes, but network \"{}\" has no head that "
+                                 "finds them; end it with yolo or ssd",
+                                 data, net));
 }
 
 void Session::open_input(const SessionOptions& options) {
@@ -128,6 +160,8 @@ LoaderOptions Session::loader_options(int batch, int image) const {
   options.seed = config_.spec.seed;
   options.workers = config_.spec.data.workers;
   options.last_batch = config_.spec.last_batch;
+  options.min_visible = config_.spec.data.min_visible;
+  if (is_detector_) options.max_boxes = most_boxes_;
   return options;
 }
 
@@ -140,26 +174,40 @@ PlanId Session::plan_for(const PlanRequest& request) {
   return requests_.back().second;
 }
 
+SizePlans Session::plans_of_size(PlanRequest request, int batch, int height, int width) {
+  SizePlans plans{height, width, -1, -1};
+  request.height = height, request.width = width;
+  request.batch = batch;
+  plans.full = plan_for(request);
+  request.batch = static_cast<int>(data_.train.size() % batch);
+  if (config_.spec.last_batch == LastBatch::keep && request.batch > 0) {
+    plans.partial = plan_for(request);
+  }
+  return plans;
+}
+
 void Session::plan_phases() {
   const SolverSpec& spec = config_.spec;
   schedule_ = std::make_unique<Schedule>(spec, data_.train.size());
   const Graph& graph = executor_->graph();
   for (const PhasePlan& phase : schedule_->phases()) {
     PlanRequest request;
-    request.batch = phase.batch;
-    request.height = request.width = phase.image;
     request.dtype = activation_dtype(spec.device, spec.precision);
     request.frozen = frozen_params(graph, phase.freeze, phase.mark);
-    request.keep = {graph.loss, graph.prediction};
+    request.keep = {graph.loss};
+    if (!is_detector_) request.keep.push_back(graph.prediction);
     if (graph.topk != kNone) request.keep.push_back(graph.topk);
     PhaseRuntime runtime;
-    runtime.plans.full = plan_for(request);
-    request.batch = static_cast<int>(data_.train.size() % phase.batch);
-    if (spec.last_batch == LastBatch::keep && request.batch > 0) {
-      runtime.plans.partial = plan_for(request);
+    runtime.loader = loader_options(phase.batch, phase.image);
+    if (phase.image == 0) runtime.loader.sizes = spec.multi_scale;
+    if (runtime.loader.sizes.empty()) {
+      runtime.plans.push_back(
+          plans_of_size(request, phase.batch, runtime.loader.height, runtime.loader.width));
+    }
+    for (const int side : runtime.loader.sizes) {
+      runtime.plans.push_back(plans_of_size(request, phase.batch, side, side));
     }
     runtime.optimizer = optimizer_attrs(phase.optimizer);
-    runtime.loader = loader_options(phase.batch, phase.image);
     runtime.loader.transforms = phase.augment;
     runtime.loader.shuffle = true;
     runtime.loader.repeat = true;
@@ -172,7 +220,14 @@ void Session::plan_evaluation() {
   request.mode = Mode::eval;
   request.batch = eval_loader().batch;
   request.dtype = activation_dtype(config_.spec.device, config_.spec.precision);
-  request.keep = {executor_->graph().prediction};
+  const Graph& graph = executor_->graph();
+  request.keep = {graph.prediction};
+  if (is_detector_) {
+    request.keep = {graph.loss};
+    for (const DetectionHead& head : graph.heads) {
+      request.keep.push_back(head.raw);
+    }
+  }
   eval_plan_ = executor_->add_plan(request);
 }
 

@@ -58,6 +58,10 @@ std::vector<OpCase> cases(OpKind kind) {
       return detail::distance_cases();
     case OpKind::bce:
       return detail::bce_cases();
+    case OpKind::yolo_loss:
+      return detail::yolo_loss_cases();
+    case OpKind::ssd_loss:
+      return detail::ssd_loss_cases();
     case OpKind::topk_count:
       return detail::topk_count_cases();
   }

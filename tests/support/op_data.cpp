@@ -19,7 +19,9 @@
 #include "ops/distance.h"
 #include "ops/hinge.h"
 #include "ops/pool.h"
+#include "ops/ssd_loss.h"
 #include "ops/upsample.h"
+#include "ops/yolo_loss.h"
 
 namespace daybreak {
 
@@ -60,6 +62,24 @@ void fill_distinct(HostTensor& tensor, Generator& generator) {
   for (double& value : tensor.v) value = (value + 1.0) * step - 1.0;
 }
 
+bool takes_boxes(const Op& op) {
+  return op.kind() == OpKind::yolo_loss || op.kind() == OpKind::ssd_loss;
+}
+
+/// Rows (category, cx, cy, w, h); about a third are unused.
+void fill_boxes(const Op& op, HostTensor& tensor, Generator& generator) {
+  const bool yolo = op.kind() == OpKind::yolo_loss;
+  const int classes =
+      yolo ? static_cast<const YoloLoss&>(op).classes : static_cast<const SsdLoss&>(op).classes;
+  for (std::size_t row = 0; row + 5 <= tensor.v.size(); row += 5) {
+    const bool used = row == 0 || whole(generator, 0, 2) > 0;
+    tensor.v[row] = used ? whole(generator, 0, classes - 1) : -1.0;
+    for (int k = 1; k < 5; ++k) {
+      tensor.v[row + k] = !used ? 0.0 : uniform(generator, k < 3 ? 0.05 : 0.1, k < 3 ? 0.95 : 0.6);
+    }
+  }
+}
+
 HostTensor make_input(const Op& op, std::size_t i, const std::vector<Shape>& shapes, Fill fill,
                       Generator& generator) {
   HostTensor tensor{shapes[i], std::vector<double>(shapes[i].count())};
@@ -69,6 +89,12 @@ HostTensor make_input(const Op& op, std::size_t i, const std::vector<Shape>& sha
     fill_distinct(tensor, generator);
     return tensor;
   }
+  if (takes_boxes(op) && i + 1 == shapes.size()) {
+    fill_boxes(op, tensor, generator);
+    return tensor;
+  }
+  const bool squashed =
+      op.kind() == OpKind::yolo_loss && static_cast<const YoloLoss&>(op).new_coords;
   for (double& value : tensor.v) {
     if (op.kind() == OpKind::input_u8) {
       value = whole(generator, 0, 255);
@@ -78,6 +104,8 @@ HostTensor make_input(const Op& op, std::size_t i, const std::vector<Shape>& sha
       value = whole(generator, -4, 4);
     } else if (op.kind() == OpKind::bce && i == 1) {
       value = uniform(generator, 0.0, 1.0);
+    } else if (squashed) {
+      value = uniform(generator, 0.05, 0.95);
     } else {
       value = uniform(generator, -2.0, 2.0);
     }
@@ -289,6 +317,8 @@ std::int64_t reduction_length(const Op& op, const std::vector<Shape>& inputs, Pa
     case OpKind::hinge:
     case OpKind::distance:
     case OpKind::bce:
+    case OpKind::yolo_loss:
+    case OpKind::ssd_loss:
       return x.count();
     case OpKind::pool:
       return std::int64_t{static_cast<const Pool&>(op).size_h} *

@@ -27,7 +27,9 @@ std::vector<KernelOffer> pool_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> reshape_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> softmax_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> softmax_xent_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> ssd_loss_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> topk_count_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> upsample_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> yolo_loss_ref_offers(const KernelQuery& query);
 
 }  // namespace daybreak

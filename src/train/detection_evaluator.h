@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "data/loader.h"
+#include "detect/average_precision.h"
+#include "detect/decode.h"
+#include "plan/executor.h"
+
+namespace daybreak {
+
+/// How a detector is evaluated: the thresholds of Darknet's mAP.
+struct DetectionEvaluateOptions {
+  float conf = 0.005f;  ///< boxes at or below this score do not count
+  float nms = 0.45f;    ///< overlap above which the lower of two boxes goes
+  std::function<void(std::int64_t done)> progress;  ///< called after every batch
+  /// Called with what was found in each picture (fractions of it, best first).
+  std::function<void(std::int64_t index, const std::vector<Detection>& found)> found;
+};
+
+/// What an evaluation of a detector found.
+struct DetectionResult {
+  double loss = 0.0;         ///< the network's own, mean over the pictures
+  DetectionMetrics metrics;  ///< COCO's; -1 where there is nothing to find
+};
+
+/// Evaluates `plan` (mode eval; its heads' raw values and the loss kept) over all samples of a
+/// loader that neither shuffles nor augments and keeps the last batch. Boxes are compared in the
+/// original pictures, after the way back through the network's fit.
+DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loader,
+                                    const DetectionEvaluateOptions& options);
+
+/// The objects of one picture: every head of `graph` decoded above `conf`, brought from fractions
+/// of the network's input to fractions of the w x h picture, thinned out. `raw[h]`: values of head
+/// h for this picture, whose maps are maps[h].
+std::vector<Detection> find_objects(const Graph& graph, const std::vector<const float*>& raw,
+                                    const std::vector<HeadMap>& maps, Fit fit, int w, int h,
+                                    float conf, float nms);
+
+}  // namespace daybreak
