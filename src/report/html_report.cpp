@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "io/atomic_file.h"
+#include "report/detection_report.h"
 #include "report/html_parts.h"
 #include "report/svg_plot.h"
 #include "report/text.h"
@@ -178,6 +179,9 @@ std::string html_report(const ReportData& data) {
   body += html_epochs(data);
   body += html_mistakes(data);
   body += html_confusion(data);
+  if (data.detection) {
+    body += html_detection(*data.detection, data.class_names, data.metrics_of);
+  }
   body += html_classes(data);
   body += html_samples(data);
   body += html_texts(data);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/image.h"
+#include "detect/average_precision.h"
 #include "report/classification_metrics.h"
 #include "report/plot.h"
 #include "report/run_log.h"
@@ -45,6 +46,7 @@ struct ReportData {
 
   std::vector<std::string> class_names;
   std::optional<ClassificationResult> metrics;
+  std::optional<DetectionMetrics> detection;  ///< of detectors, in place of `metrics`
   std::string metrics_of;  ///< "test split, best weights (epoch 5)"
   std::vector<MistakePicture> mistakes;
   std::optional<Image> training_samples;  ///< picture_grid() of augmented samples
