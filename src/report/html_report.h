@@ -47,7 +47,7 @@ struct ReportData {
   std::vector<std::string> class_names;
   std::optional<ClassificationResult> metrics;
   std::optional<DetectionMetrics> detection;  ///< of detectors, in place of `metrics`
-  std::string metrics_of;  ///< "test split, best weights (epoch 5)"
+  std::string metrics_of;                     ///< "test split, best weights (epoch 5)"
   std::vector<MistakePicture> mistakes;
   std::optional<Image> training_samples;  ///< picture_grid() of augmented samples
 
