@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "io/atomic_file.h"
+#include "report/detection_report.h"
 #include "report/html_parts.h"
 #include "report/svg_plot.h"
 #include "report/text.h"
@@ -176,6 +177,10 @@ std::string html_report(const ReportData& data) {
   body += html_warnings(data);
   body += html_curves(data);
   body += html_epochs(data);
+  if (data.detection) {
+    body += html_detection(*data.detection, data.class_names, data.metrics_of);
+  }
+  body += html_found(data);
   body += html_mistakes(data);
   body += html_confusion(data);
   body += html_classes(data);

@@ -139,7 +139,9 @@ void RunRecorder::add_detection(const EpochEvent& event) {
   events_.scalar("val/loss", row.step, row.val_loss);
   events_.scalar("val/map50", row.step, row.val_map50);
   events_.scalar("val/map", row.step, row.val_map);
-  report_.metrics_of = fmt::format("evaluation after epoch {}", row.epoch);
+  report_.metrics_of = fmt::format("Evaluation after epoch {}", row.epoch);
+  report_.detection = event.detection->metrics;
+  samples_ = event.detection->samples;
   summary_.final_loss = row.val_loss;
   summary_.final_map50 = row.val_map50;
   summary_.final_map = row.val_map;
