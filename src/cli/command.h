@@ -40,6 +40,8 @@ CLI::App* add_verb(CLI::App& app, CommonOptions& common, const char* name, const
 Command add_train(CLI::App& app, CommonOptions& common);
 Command add_test(CLI::App& app, CommonOptions& common);
 Command add_predict(CLI::App& app, CommonOptions& common);
+Command add_detect(CLI::App& app, CommonOptions& common);
+Command add_import(CLI::App& app, CommonOptions& common);
 Command add_lr_find(CLI::App& app, CommonOptions& common);
 Command add_describe(CLI::App& app, CommonOptions& common);
 Command add_schedule(CLI::App& app, CommonOptions& common);
