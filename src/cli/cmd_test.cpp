@@ -8,7 +8,7 @@
 
 #include "cli/command.h"
 #include "report/progress.h"
-#include "report/table.h"
+#include "report/detection_report.h"
 #include "report/text.h"
 #include "train/detection_evaluator.h"
 #include "train/evaluator.h"
@@ -89,20 +89,6 @@ std::string share_text(double value) {
   return value < 0.0 ? "-" : percent_text(value);
 }
 
-std::string detection_table(const DetectionMetrics& metrics,
-                            const std::vector<std::string>& names) {
-  Table table({{"class", Align::left, 32},
-               {"objects", Align::right},
-               {"AP@0.5", Align::right},
-               {"AP", Align::right}});
-  for (std::size_t c = 0; c < metrics.classes.size(); ++c) {
-    const ClassPrecision& one = metrics.classes[c];
-    table.add_row({class_name(names, static_cast<int>(c)), with_separators(one.truths),
-                   share_text(one.ap50), share_text(one.ap)});
-  }
-  return table.to_string();
-}
-
 // Figures of classes without an object are left out.
 std::string detection_json(const DetectionResult& result, const std::vector<std::string>& names,
                            const std::string& split) {
@@ -141,7 +127,7 @@ int test_detector(const TestRun& run) {
   progress.end_task();
   if (run.common.json != "-") {
     const DetectionMetrics& metrics = result.metrics;
-    fmt::print("{}", detection_table(metrics, run.part.classes()));
+    fmt::print("{}", detection_table(metrics, run.part.classes()).to_string());
     fmt::print("{}: {} pictures, loss {}, mAP@0.5 {}, mAP {}\n", run.split,
                with_separators(metrics.pictures), metric_text(result.loss),
                share_text(metrics.map50), share_text(metrics.map));

@@ -110,7 +110,7 @@ struct Graph {
   ValueId prediction = kNone;        ///< scores before the loss (logits), or the last value
   ValueId loss = kNone;              ///< {1, 1, 1, 1}; kNone for a network without a loss
   ValueId topk = kNone;              ///< output of TopkCount, when the loss takes labels
-  int classes = 0;                   ///< channels of the prediction when the loss takes labels
+  int classes = 0;                   ///< of a network with label loss or heads
   std::vector<DetectionHead> heads;  ///< of a detector, in the order of the layers
 
   ValueId input(InputRole role) const;  ///< kNone when there is none

@@ -62,6 +62,7 @@ void add_head(LayerBuilder& b, DetectionHead head) {
   head.layer = b.layer_name();
   head.mark = b.mark();
   b.output(head.raw);
+  b.graph().classes = head.classes;
   b.graph().heads.push_back(std::move(head));
 }
 

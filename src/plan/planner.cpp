@@ -70,7 +70,9 @@ std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& reque
 void add_inputs(PlanBuilder& builder) {
   for (const GraphInput& input : builder.graph.inputs) {
     const Value& value = builder.graph.values[input.value];
-    const DType dtype = value.dtype == DType::f32 ? builder.request.dtype : value.dtype;
+    DType dtype = value.dtype == DType::f32 ? builder.request.dtype : value.dtype;
+    // Coordinates need more digits than activations.
+    if (input.role == InputRole::boxes && dtype != DType::f64) dtype = DType::f32;
     TensorDesc desc = plain_desc(builder.plan.shapes[input.value], dtype);
     if (value.dtype == DType::u8) desc.layout = kNhwc;
     const TensorId tensor = builder.new_tensor(value.name, desc);

@@ -177,11 +177,12 @@ std::string html_report(const ReportData& data) {
   body += html_warnings(data);
   body += html_curves(data);
   body += html_epochs(data);
-  body += html_mistakes(data);
-  body += html_confusion(data);
   if (data.detection) {
     body += html_detection(*data.detection, data.class_names, data.metrics_of);
   }
+  body += html_found(data);
+  body += html_mistakes(data);
+  body += html_confusion(data);
   body += html_classes(data);
   body += html_samples(data);
   body += html_texts(data);

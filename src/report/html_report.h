@@ -21,6 +21,13 @@ struct MistakePicture {
   std::string source;  ///< file name, when there is one
 };
 
+/// A picture with its true boxes and those a detector found.
+struct FoundPicture {
+  Image picture;       ///< with the boxes drawn
+  std::string source;  ///< file name
+  int truths = 0, found = 0;
+};
+
 /// A step at which something changes, such as a phase: a line in the curves over steps.
 struct StepMark {
   std::int64_t step = 0;
@@ -49,6 +56,7 @@ struct ReportData {
   std::optional<DetectionMetrics> detection;  ///< of detectors, in place of `metrics`
   std::string metrics_of;                     ///< "test split, best weights (epoch 5)"
   std::vector<MistakePicture> mistakes;
+  std::vector<FoundPicture> found;
   std::optional<Image> training_samples;  ///< picture_grid() of augmented samples
 
   std::string layers_text;  ///< the table of `describe`

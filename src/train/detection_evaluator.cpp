@@ -95,25 +95,27 @@ DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loa
   HeadRunner runner(executor, plan);
   const Dataset& data = loader.data();
   AveragePrecision precision(data.class_count());
-  double loss = 0.0;
+  DetectionResult result;
   loader.start(0, 0);
   for (std::int64_t done = 0; done < data.size();) {
     const Batch& batch = loader.next();
     // The last batch repeats its last sample; its loss counts as far as it has samples.
-    loss += runner.run(batch) * batch.count;
+    result.loss += runner.run(batch) * batch.count;
     for (int i = 0; i < batch.count; ++i) {
       const std::int64_t sample = batch.indices[static_cast<std::size_t>(i)];
       const auto [w, h] = data.picture_size(sample);
-      const std::vector<Detection> found =
+      std::vector<Detection> found =
           find_objects(executor.graph(), runner.picture(i), runner.maps(), loader.options().fit, w,
                        h, options.conf, options.nms);
       add_picture(precision, data.boxes(sample), found, w, h);
-      if (options.found) options.found(sample, found);
+      if (sample < options.keep_samples) result.samples.push_back({sample, std::move(found)});
     }
     done += batch.count;
     if (options.progress) options.progress(done);
   }
-  return {loss / static_cast<double>(std::max<std::int64_t>(1, data.size())), precision.coco()};
+  result.loss /= static_cast<double>(std::max<std::int64_t>(1, data.size()));
+  result.metrics = precision.coco();
+  return result;
 }
 
 }  // namespace daybreak

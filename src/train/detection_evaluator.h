@@ -15,15 +15,21 @@ namespace daybreak {
 struct DetectionEvaluateOptions {
   float conf = 0.005f;  ///< boxes at or below this score do not count
   float nms = 0.45f;    ///< overlap above which the lower of two boxes goes
+  std::int64_t keep_samples = 0;  ///< pictures whose boxes are kept for the report
   std::function<void(std::int64_t done)> progress;  ///< called after every batch
-  /// Called with what was found in each picture (fractions of it, best first).
-  std::function<void(std::int64_t index, const std::vector<Detection>& found)> found;
+};
+
+/// What was found in one picture; boxes are fractions of it, best first.
+struct FoundSample {
+  std::int64_t index = 0;  ///< in the split
+  std::vector<Detection> found;
 };
 
 /// What an evaluation of a detector found.
 struct DetectionResult {
-  double loss = 0.0;         ///< the network's own, mean over the pictures
-  DetectionMetrics metrics;  ///< COCO's; -1 where there is nothing to find
+  double loss = 0.0;                 ///< the network's own, mean over the pictures
+  DetectionMetrics metrics;          ///< COCO's; -1 where there is nothing to find
+  std::vector<FoundSample> samples;  ///< of the first pictures
 };
 
 /// Evaluates `plan` (mode eval; its heads' raw values and the loss kept) over all samples of a

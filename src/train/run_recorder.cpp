@@ -14,6 +14,8 @@ namespace daybreak {
 namespace {
 
 constexpr int kGridPictures = 32;
+constexpr int kLargePicture = 200;  // pixels: fewer of them, and fewer side by side
+constexpr int kGridLargePictures = 8;
 
 std::string device_text(const Session& session) {
   const SolverSpec& solver = session.solver();
@@ -73,7 +75,6 @@ Image sample_grid(const Session& session, int phase, int count) {
     pictures.push_back(boxed_picture_of(batch, train, i));
     if (!train.has_boxes()) labels.push_back(class_name(train.classes(), batch.labels[i]));
   }
-  constexpr int kLargePicture = 200;  // pixels; fewer of them stand side by side
   const int scale = std::max(1, 96 / std::max(1, batch.width));
   return picture_grid(pictures, labels, batch.width > kLargePicture ? 4 : 8, scale);
 }
@@ -86,7 +87,8 @@ RunRecorder::RunRecorder(Session& session, std::string run_dir, std::string laye
       events_(run_dir_) {
   if (resumed_step > 0) curve_.load(run_dir_ + "/steps.csv", resumed_step);
   fill_static_parts(layers_text);
-  const Image grid = sample_grid(session_, 0, kGridPictures);
+  const bool large = session_.config().net.input.width > kLargePicture;
+  const Image grid = sample_grid(session_, 0, large ? kGridLargePictures : kGridPictures);
   write_png(run_dir_ + "/train_batch0.png", grid);
   report_.training_samples = grid;
 }
@@ -162,8 +164,9 @@ void RunRecorder::add_detection(const EpochEvent& event) {
   events_.scalar("val/loss", row.step, row.val_loss);
   events_.scalar("val/map50", row.step, row.val_map50);
   events_.scalar("val/map", row.step, row.val_map);
-  report_.metrics_of = fmt::format("evaluation after epoch {}", row.epoch);
+  report_.metrics_of = fmt::format("Evaluation after epoch {}", row.epoch);
   report_.detection = event.detection->metrics;
+  samples_ = event.detection->samples;
   summary_.final_loss = row.val_loss;
   summary_.final_map50 = row.val_map50;
   summary_.final_map = row.val_map;

@@ -40,6 +40,7 @@ class RunRecorder final : public Observer {
   TfEventsWriter events_;
   RunSummary summary_;
   ReportData report_;
+  std::vector<FoundSample> samples_;  // of the latest evaluation of a detector
 };
 
 /// {"daybreak", "0.1.0"}, {"cpu", "..."}: what results may depend on.

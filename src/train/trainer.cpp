@@ -152,7 +152,9 @@ double Trainer::evaluate_classifier(EpochEvent& event) {
 }
 
 double Trainer::evaluate_detector(EpochEvent& event) {
+  static constexpr int kPictures = 12;
   DetectionEvaluateOptions options;
+  options.keep_samples = kPictures;
   options.progress = [this](std::int64_t done) { say_evaluated(done); };
   detection_ =
       evaluate_detections(session_.executor(), session_.eval_plan(), *eval_loader_, options);

@@ -62,6 +62,11 @@ Offers dispatch(Context& context, const KernelQuery& query, std::string* reason)
     case OpKind::distance:
     case OpKind::bce:
       return elementwise_loss_offers(context, query, reason);
+    case OpKind::yolo_loss:
+      return yolo_loss_offers(context, query, reason);
+    case OpKind::ssd_loss:
+      refuse(reason, "ssd heads train on the CPU only");
+      return {};
     case OpKind::topk_count:
       return topk_offers(context, query, reason);
   }
