@@ -17,20 +17,19 @@ std::string at_line(const std::string& path, std::int64_t line) {
   return fmt::format("{}:{}", printable(path), line);
 }
 
-std::vector<std::string> read_lines(const std::string& path) {
+void for_lines(const std::string& path,
+               const std::function<void(std::int64_t number, std::string_view line)>& take) {
   std::vector<std::uint8_t> bytes;
   read_file(path, limits::kMaxListFileBytes, bytes);
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  std::vector<std::string> lines;
-  while (!text.empty()) {
+  for (std::int64_t number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
-    lines.emplace_back(line);
+    if (!line.empty()) take(number, line);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return lines;
 }
 
 std::shared_ptr<PictureStore> detection_store(const SourceRequest& request, std::string root,

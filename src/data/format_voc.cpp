@@ -19,12 +19,30 @@ namespace fs = std::filesystem;
 
 constexpr double kSlack = 1.0;  // pixels: what rounding may put outside
 
-int line_of(std::string_view text, std::ptrdiff_t offset) {
-  const std::size_t end =
-      std::min(text.size(), static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, offset)));
-  return 1 + static_cast<int>(
-                 std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
-}
+/// Lines of offsets, cheap when they come in ascending order.
+class LineCounter {
+ public:
+  explicit LineCounter(std::string_view text) : text_(text) {}
+
+  int at(std::ptrdiff_t offset) {
+    const std::size_t end =
+        std::min(text_.size(), static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, offset)));
+    if (end < counted_) {
+      counted_ = 0;
+      line_ = 1;
+    }
+    const auto begin = text_.begin();
+    line_ += static_cast<int>(std::count(begin + static_cast<std::ptrdiff_t>(counted_),
+                                         begin + static_cast<std::ptrdiff_t>(end), '\n'));
+    counted_ = end;
+    return line_;
+  }
+
+ private:
+  std::string_view text_;
+  std::size_t counted_ = 0;
+  int line_ = 1;
+};
 
 std::string_view trimmed(std::string_view text) {
   const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
@@ -37,13 +55,11 @@ std::string_view trimmed(std::string_view text) {
 class Annotation {
  public:
   Annotation(std::string_view text, const std::string& path, LabelPolicy& policy)
-      : text_(text), path_(path), policy_(policy) {}
+      : text_(text), path_(path), policy_(policy), lines_(text) {}
 
   VocFile read() {
-    if (text_.find("<!DOCTYPE") != std::string_view::npos) {
-      throw DataError(
-          at_line(path_, line_of(text_, static_cast<std::ptrdiff_t>(text_.find("<!DOCTYPE")))),
-          "a DOCTYPE is not accepted");
+    if (const std::size_t doctype = text_.find("<!DOCTYPE"); doctype != std::string_view::npos) {
+      fail(static_cast<std::ptrdiff_t>(doctype), "a DOCTYPE is not accepted");
     }
     pugi::xml_document document;
     const pugi::xml_parse_result result =
@@ -58,20 +74,22 @@ class Annotation {
     }
     for (const pugi::xml_node object : root.children("object")) {
       read_object(object, file.objects);
-      LabelPolicy::check_count(file.objects.size(), place(object));
+      if (file.objects.size() > limits::kMaxBoxes) {
+        LabelPolicy::check_count(file.objects.size(), place(object));
+      }
     }
     return file;
   }
 
  private:
-  [[noreturn]] void fail(std::ptrdiff_t offset, const std::string& text) const {
-    throw DataError(at_line(path_, line_of(text_, offset)), text);
+  [[noreturn]] void fail(std::ptrdiff_t offset, const std::string& text) {
+    throw DataError(at_line(path_, lines_.at(offset)), text);
   }
-  std::string place(const pugi::xml_node& node) const {
-    return at_line(path_, line_of(text_, node.offset_debug()));
+  std::string place(const pugi::xml_node& node) {
+    return at_line(path_, lines_.at(node.offset_debug()));
   }
 
-  int side(const pugi::xml_node& size, const char* name) const {
+  int side(const pugi::xml_node& size, const char* name) {
     const pugi::xml_node node = size.child(name);
     const auto value = parse_int(trimmed(node.child_value()));
     if (!node || !value || *value < 0 || *value > limits::kMaxImageSide) {
@@ -96,7 +114,7 @@ class Annotation {
 
   void read_object(const pugi::xml_node& node, std::vector<VocObject>& objects) {
     VocObject object;
-    object.line = line_of(text_, node.offset_debug());
+    object.line = lines_.at(node.offset_debug());
     object.name = trimmed(node.child_value("name"));
     const pugi::xml_node box = node.child("bndbox");
     if (object.name.empty() || !box) {
@@ -129,6 +147,7 @@ class Annotation {
   std::string_view text_;
   const std::string& path_;
   LabelPolicy& policy_;
+  LineCounter lines_;
 };
 
 // A part while classes are not known yet.
@@ -147,29 +166,26 @@ std::string existing_picture(const std::string& dir, const std::string& name) {
 
 Part read_part(const SourceRequest& request, const std::string& list, int limit) {
   Part part;
-  const std::vector<std::string> lines = read_lines(list);
   std::size_t without = 0;
   std::vector<std::uint8_t> bytes;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (lines[i].empty()) continue;
-    if (limit > 0 && part.names.size() == static_cast<std::size_t>(limit)) break;
-    if (lines[i].find_first_of(" \t") != std::string::npos) {
-      throw DataError(at_line(list, static_cast<std::int64_t>(i) + 1),
-                      fmt::format("{}: expected the name of one picture", quote(lines[i])));
+  for_lines(list, [&](std::int64_t number, std::string_view name) {
+    if (limit > 0 && part.names.size() == static_cast<std::size_t>(limit)) return;
+    if (name.find_first_of(" \t") != std::string_view::npos) {
+      throw DataError(at_line(list, number),
+                      fmt::format("{}: expected the name of one picture", quote(name)));
     }
-    const std::string path = request.dir + "/Annotations/" + lines[i] + ".xml";
+    part.names.emplace_back(name);
+    part.files.emplace_back();
+    const std::string path = request.dir + "/Annotations/" + part.names.back() + ".xml";
     std::error_code error;
-    VocFile file;
-    if (fs::exists(path, error)) {
-      read_file(path, limits::kMaxLabelFileBytes, bytes);
-      file = read_voc({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path,
-                      *request.labels);
-    } else {
+    if (!fs::exists(path, error)) {
       ++without;
+      return;
     }
-    part.names.push_back(lines[i]);
-    part.files.push_back(std::move(file));
-  }
+    read_file(path, limits::kMaxLabelFileBytes, bytes);
+    part.files.back() = read_voc({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path,
+                                 *request.labels);
+  });
   if (part.names.empty()) throw DataError(printable(list), "names no picture");
   if (without == part.names.size()) {
     throw DataError(

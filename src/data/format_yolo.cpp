@@ -218,17 +218,16 @@ std::vector<std::string> list_below(const std::string& dir, Wanted&& wanted) {
 // The lines of a list are relative to it or to the set's folder.
 void read_list(const std::string& list, const std::string& base, Listing& listing) {
   const std::string beside = fs::path(list).parent_path().string();
-  for (const std::string& line : read_lines(list)) {
-    if (line.empty()) continue;
+  for_lines(list, [&](std::int64_t, std::string_view line) {
     const fs::path path(line);
     if (path.is_absolute()) {
-      listing.pictures.push_back(line);
-      continue;
+      listing.pictures.emplace_back(line);
+      return;
     }
     const std::string near = (fs::path(beside) / path).lexically_normal().string();
     const std::string below = (fs::path(base) / path).lexically_normal().string();
     listing.pictures.push_back(exists(near) || !exists(below) ? near : below);
-  }
+  });
 }
 
 void list_entry(const Description& description, const Node& entry, Listing& listing) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -110,8 +111,9 @@ std::shared_ptr<PictureStore> detection_store(const SourceRequest& request, std:
                                               std::vector<std::string> classes);
 /// What detection sources have in common at the end: limits, sizes of pictures, the cache.
 void load_detection(const SourceRequest& request, SourceParts& parts);
-/// The lines of a text file without their ends and byte order mark; blank ones are empty.
-std::vector<std::string> read_lines(const std::string& path);
+/// Calls `take` with the lines of a text file that are not blank, without their ends.
+void for_lines(const std::string& path,
+               const std::function<void(std::int64_t number, std::string_view line)>& take);
 /// A message about a place in a file: "PATH:LINE".
 std::string at_line(const std::string& path, std::int64_t line);
 /// jpg, jpeg or png by the end of a name, in any case.

@@ -16,8 +16,8 @@ constexpr std::int64_t kMaxSamples = std::int64_t{1} << 31;          ///< pictur
 constexpr int kMaxClasses = 65536;
 constexpr int kMaxIdxSide = 65535;
 constexpr std::size_t kMaxBoxes = 4096;                                ///< in one picture
-constexpr std::uint64_t kMaxLabelFileBytes = std::uint64_t{16} << 20;  ///< one picture's boxes
-constexpr std::uint64_t kMaxListFileBytes = std::uint64_t{1} << 30;    ///< a list of pictures
+constexpr std::uint64_t kMaxLabelFileBytes = std::uint64_t{4} << 20;   ///< one picture's boxes
+constexpr std::uint64_t kMaxListFileBytes = std::uint64_t{256} << 20;  ///< a list of pictures
 constexpr std::uint64_t kMaxJsonFileBytes = std::uint64_t{4} << 30;    ///< COCO annotations
 constexpr int kMaxJsonDepth = 64;
 

@@ -53,9 +53,9 @@ struct ReportData {
 
   std::vector<std::string> class_names;
   std::optional<ClassificationResult> metrics;
-  std::string metrics_of;  ///< "test split, best weights (epoch 5)"
-  std::vector<MistakePicture> mistakes;
   std::optional<DetectionMetrics> detection;  ///< of detectors, in place of `metrics`
+  std::string metrics_of;                     ///< "test split, best weights (epoch 5)"
+  std::vector<MistakePicture> mistakes;
   std::vector<FoundPicture> found;
   std::optional<Image> training_samples;  ///< picture_grid() of augmented samples
 

@@ -9,6 +9,7 @@
 
 #include "core/version.h"
 #include "detect/draw.h"
+#include "report/detection_report.h"
 #include "report/png_plot.h"
 
 namespace daybreak {
@@ -16,6 +17,8 @@ namespace {
 
 constexpr int kGridPictures = 32;
 constexpr float kShownScore = 0.25f;
+constexpr int kLargePicture = 200;  // pixels: fewer of them, and fewer side by side
+constexpr int kGridLargePictures = 8;
 
 std::string device_text(const Session& session) {
   const SolverSpec& solver = session.solver();
@@ -45,14 +48,33 @@ void frame(Image& picture, const Box& box) {
 }
 
 // One sample as the loader makes it: fitted and augmented, before normalisation.
-Image picture_of(const Batch& batch, const LoaderOptions& options, int index) {
+Image picture_of(const Batch& batch, int channels, int index) {
   Image image;
-  const std::size_t pixels = static_cast<std::size_t>(options.width) * options.height;
-  image.reshape(options.width, options.height,
-                static_cast<int>(batch.images.size() / (pixels * options.batch)));
+  image.reshape(batch.width, batch.height, channels);
   const std::size_t bytes = static_cast<std::size_t>(image.w) * image.h * image.c;
   const auto begin = batch.images.begin() + static_cast<std::ptrdiff_t>(bytes * index);
   image.hwc.assign(begin, begin + static_cast<std::ptrdiff_t>(bytes));
+  return image;
+}
+
+// The same with its boxes and their classes.
+Image boxed_picture_of(const Batch& batch, const Dataset& data, int index) {
+  Image image = picture_of(batch, data.channels(), index);
+  if (!data.has_boxes() || image.c == 2 || image.c > 3) return image;
+  convert_channels(image, 3);
+  std::vector<LabelledBox> boxes;
+  const float* row = batch.boxes.data() + static_cast<std::size_t>(index) * batch.max_boxes * 5;
+  for (int i = 0; i < batch.max_boxes && row[0] >= 0; ++i, row += 5) {
+    LabelledBox box;
+    box.left = (row[1] - row[3] / 2) * image.w;
+    box.right = (row[1] + row[3] / 2) * image.w;
+    box.top = (row[2] - row[4] / 2) * image.h;
+    box.bottom = (row[2] + row[4] / 2) * image.h;
+    box.category = static_cast<int>(row[0]);
+    box.label = class_name(data.classes(), box.category);
+    boxes.push_back(std::move(box));
+  }
+  draw_boxes(image.hwc.data(), image.w, image.h, boxes);
   return image;
 }
 
@@ -71,12 +93,13 @@ Image sample_grid(const Session& session, int phase, int count) {
   const Batch& batch = loader.next();
   std::vector<Image> pictures;
   std::vector<std::string> labels;
+  const Dataset& train = session.data().train;
   for (int i = 0; i < batch.count; ++i) {
-    pictures.push_back(picture_of(batch, options, i));
-    labels.push_back(class_name(session.data().train.classes(), batch.labels[i]));
+    pictures.push_back(boxed_picture_of(batch, train, i));
+    if (!train.has_boxes()) labels.push_back(class_name(train.classes(), batch.labels[i]));
   }
-  const int scale = std::max(1, 96 / std::max(1, options.width));
-  return picture_grid(pictures, labels, 8, scale);
+  const int scale = std::max(1, 96 / std::max(1, batch.width));
+  return picture_grid(pictures, labels, batch.width > kLargePicture ? 4 : 8, scale);
 }
 
 RunRecorder::RunRecorder(Session& session, std::string run_dir, std::string layers_text,
@@ -87,7 +110,8 @@ RunRecorder::RunRecorder(Session& session, std::string run_dir, std::string laye
       events_(run_dir_) {
   if (resumed_step > 0) curve_.load(run_dir_ + "/steps.csv", resumed_step);
   fill_static_parts(layers_text);
-  const Image grid = sample_grid(session_, 0, kGridPictures);
+  const bool large = session_.config().net.input.width > kLargePicture;
+  const Image grid = sample_grid(session_, 0, large ? kGridLargePictures : kGridPictures);
   write_png(run_dir_ + "/train_batch0.png", grid);
   report_.training_samples = grid;
 }
@@ -226,6 +250,10 @@ void RunRecorder::write_pictures() {
   write("results.png", plot_picture(report_plots(report_), 2));
   if (report_.metrics) {
     write("confusion_matrix.png", confusion_picture(*report_.metrics, report_.class_names));
+  }
+  if (report_.detection) {
+    write("PR_curve.png",
+          plot_picture({precision_recall_plot(*report_.detection, report_.class_names)}, 1));
   }
   if (!report_.mistakes.empty()) write("mistakes.png", mistakes_picture(report_));
 }
