@@ -110,12 +110,9 @@ void Session::check_network() {
   options.stand_in_classes = kStandInClasses;
   const Graph graph = build_graph(net, options);
   if (graph.loss == kNone) {
-    const std::string why =
-        graph.heads.empty() ? "has no loss layer, so it cannot be trained or tested; end it with "
-                              "softmax_loss, for example"
-                            : "has only region heads, which detect but do not train; use yolo or "
-                              "ssd heads";
-    throw ConfigError(net.mark, "network \"" + net.name + "\" " + why);
+    throw ConfigError(net.mark, "network \"" + net.name +
+                                    "\" has no loss layer, so it cannot be trained or tested; "
+                                    "end it with softmax_loss, for example");
   }
   is_detector_ = !graph.heads.empty();
 }

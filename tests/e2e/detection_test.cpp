@@ -160,6 +160,16 @@ TEST_F(DetectionTest, AnSsdHeadLearnsShapes) {
   EXPECT_GT(summary["best"]["map50"].get<double>(), 0.85);
 }
 
+TEST_F(DetectionTest, ARegionHeadLearnsShapes) {
+  const std::string file = solver(
+      "  - conv: {filters: 14, size: 1, norm: none, act: none}\n"
+      "  - region: {anchors: [[1.7, 1.7], [2.8, 2.8]], object_scale: 5}\n",
+      "one_cycle: {length: 30e, lr: 0.005, momentum: [0.95, 0.85]}\nevaluate: {every: 10e}\n");
+  const nlohmann::json summary =
+      json_of(daybreak({"train", file, "--run", run_dir("r"), "--json", "-"}));
+  EXPECT_GT(summary["best"]["map50"].get<double>(), 0.85);
+}
+
 TEST_F(DetectionTest, ResumesBitForBitWithSeveralSizes) {
   const std::string more =
       "augment: [{zoom: {scale: [0.8, 1.25], shift: 0.1}}, {flip: 0.5}]\n"
@@ -203,14 +213,6 @@ TEST_F(DetectionTest, SaysWhatDoesNotFitTogether) {
   const CommandResult no_head = daybreak({"train", classifier, "--run", run_dir("x")});
   EXPECT_EQ(no_head.exit_code, 2);
   EXPECT_THAT(no_head.err, HasSubstr("has boxes, but network \"shapes\" has no head"));
-
-  const std::string region = solver(
-      "  - conv: {filters: 14, size: 1, norm: none, act: none}\n"
-      "  - region: {anchors: [[2, 2], [3, 3]], classes: 2}\n",
-      "lr: 0.1\nlength: 1e\n");
-  const CommandResult no_loss = daybreak({"train", region, "--run", run_dir("x")});
-  EXPECT_EQ(no_loss.exit_code, 2);
-  EXPECT_THAT(no_loss.err, HasSubstr("region heads, which detect but do not train"));
 
   const std::string wide = solver(
       "  - conv: {filters: 13, size: 1, norm: none, act: none}\n"
