@@ -9,7 +9,8 @@ void lower(const RegionOptions& options, LayerBuilder& b) {
   DetectionHead head;
   head.kind = HeadKind::region;
   head.anchors = options.anchors;
-  head.classes = options.classes > 0 ? options.classes : b.auto_classes("classes");
+  head.classes = options.classes > 0 ? options.classes
+                                     : head_classes(b, static_cast<int>(options.anchors.size()));
   head.softmax = options.softmax;
   add_head(b, std::move(head));
   if (!b.options().with_loss) return;
