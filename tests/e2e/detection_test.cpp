@@ -222,6 +222,12 @@ TEST_F(DetectionTest, SaysWhatDoesNotFitTogether) {
   EXPECT_EQ(channels.exit_code, 2);
   EXPECT_THAT(channels.err, HasSubstr("needs 14 channels, 2 anchors x (5 + 2 classes)"));
 
+  const CommandResult odd_size =
+      daybreak({"train", solver(kYolo, "multi_scale: [64, 52]\nlr: 0.1\nlength: 1e\n"), "--run",
+                run_dir("x")});
+  EXPECT_EQ(odd_size.exit_code, 2);
+  EXPECT_THAT(odd_size.err, HasSubstr("pictures of 52 x 52 pixels cannot have its cells of 8 x 8"));
+
   const std::string pictures = solver(kYolo, "lr: 0.1\nlength: 1e\n");
   const CommandResult no_boxes =
       daybreak({"train", pictures, "--run", run_dir("x"), "--set",
