@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "report/progress.h"
 #include "report/detection_report.h"
+#include "report/progress.h"
 #include "report/text.h"
 #include "train/detection_evaluator.h"
 #include "train/evaluator.h"

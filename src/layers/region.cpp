@@ -1,5 +1,6 @@
 #include "layers/layer_list.h"
 #include "layers/yolo.h"
+#include "ops/region_loss.h"
 
 namespace daybreak {
 namespace {
@@ -8,9 +9,23 @@ void lower(const RegionOptions& options, LayerBuilder& b) {
   DetectionHead head;
   head.kind = HeadKind::region;
   head.anchors = options.anchors;
-  head.classes = options.classes > 0 ? options.classes : b.auto_classes("classes");
+  head.classes = options.classes > 0 ? options.classes
+                                     : head_classes(b, static_cast<int>(options.anchors.size()));
   head.softmax = options.softmax;
   add_head(b, std::move(head));
+  if (!b.options().with_loss) return;
+  RegionLoss op;
+  op.anchors = options.anchors;
+  op.classes = b.graph().heads.back().classes;
+  op.softmax = options.softmax;
+  op.thresh = options.thresh;
+  op.rescore = options.rescore;
+  op.bias_match = options.bias_match;
+  op.object_scale = options.object_scale;
+  op.noobject_scale = options.noobject_scale;
+  op.class_scale = options.class_scale;
+  op.coord_scale = options.coord_scale;
+  add_to_loss(b, b.add(op, {b.graph().heads.back().raw, boxes_input(b)}, "loss"));
 }
 
 }  // namespace

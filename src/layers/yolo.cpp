@@ -66,6 +66,13 @@ void add_head(LayerBuilder& b, DetectionHead head) {
   b.graph().heads.push_back(std::move(head));
 }
 
+int head_classes(const LayerBuilder& b, int masks) {
+  const int channels = b.shape(b.input()).c;
+  const bool known = b.options().classes > 0;
+  if (!known && channels % masks == 0 && channels / masks > 5) return channels / masks - 5;
+  return b.auto_classes("classes");
+}
+
 ValueId add_prediction(int size, int filters, LayerBuilder& b, ValueId x,
                        const std::string& scope) {
   ConvOptions conv;
@@ -115,23 +122,14 @@ int masks_of(const YoloOptions& options) {
   return static_cast<int>(options.mask.empty() ? options.anchors.size() : options.mask.size());
 }
 
-// "classes: auto". Before the data is open, a convolution with fixed filters tells.
-int head_classes(const YoloOptions& options, const LayerBuilder& b) {
-  if (b.options().classes == 0 && options.conv == 0) {
-    const int channels = b.shape(b.input()).c;
-    if (channels % masks_of(options) == 0 && channels / masks_of(options) > 5) {
-      return channels / masks_of(options) - 5;
-    }
-  }
-  return b.auto_classes("classes");
-}
-
 void lower(const YoloOptions& options, LayerBuilder& b) {
   DetectionHead head;
   head.kind = HeadKind::yolo;
   head.anchors = options.anchors;
   head.mask = options.mask;
-  head.classes = options.classes > 0 ? options.classes : head_classes(options, b);
+  head.classes = options.classes > 0 ? options.classes
+                 : options.conv > 0  ? b.auto_classes("classes")
+                                     : head_classes(b, masks_of(options));
   head.scale_x_y = options.scale_x_y;
   head.new_coords = options.new_coords;
   head.nms = options.nms;

@@ -53,6 +53,10 @@ std::span<const EnumName<NmsKind>> enum_names(NmsKind);
 /// are given. Fills in an empty mask. Throws ConfigError at the layer.
 void add_head(LayerBuilder& b, DetectionHead head);
 
+/// What "classes: auto" means for a head of `masks` anchors without a convolution of its own: the
+/// data's count, or before the data is open what the filters of the convolution before it tell.
+int head_classes(const LayerBuilder& b, int masks);
+
 /// A convolution with bias and nothing behind it, as heads end in; parameters LAYER.SCOPE.*.
 ValueId add_prediction(int size, int filters, LayerBuilder& b, ValueId x, const std::string& scope);
 

@@ -50,6 +50,8 @@ std::string_view to_string(OpKind kind) {
       return "distance";
     case OpKind::bce:
       return "bce";
+    case OpKind::region_loss:
+      return "region_loss";
     case OpKind::yolo_loss:
       return "yolo_loss";
     case OpKind::ssd_loss:

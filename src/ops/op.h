@@ -33,6 +33,7 @@ enum class OpKind : std::uint8_t {
   hinge,
   distance,
   bce,
+  region_loss,
   yolo_loss,
   ssd_loss,
   topk_count,

@@ -99,8 +99,7 @@ Offers yolo_loss_offers(Context& context, const KernelQuery& query, std::string*
   offer.output = plain_desc(query.output.shape, DType::f32);
   if (query.pass == Pass::forward) {
     const std::int64_t places = std::int64_t{map.n} * terms.anchors * map.spatial();
-    offer.workspace_bytes =
-        workspace_room(Parts(place_blocks(places), map.n * boxes.c).bytes);
+    offer.workspace_bytes = workspace_room(Parts(place_blocks(places), map.n * boxes.c).bytes);
     if (query.mode == Mode::train) {
       offer.aux_bytes = static_cast<std::size_t>(map.count()) * sizeof(float);
     }

@@ -13,8 +13,8 @@ namespace daybreak {
 
 /// How a detector is evaluated: the thresholds of Darknet's mAP.
 struct DetectionEvaluateOptions {
-  float conf = 0.005f;  ///< boxes at or below this score do not count
-  float nms = 0.45f;    ///< overlap above which the lower of two boxes goes
+  float conf = 0.005f;            ///< boxes at or below this score do not count
+  float nms = 0.45f;              ///< overlap above which the lower of two boxes goes
   std::int64_t keep_samples = 0;  ///< pictures whose boxes are kept for the report
   std::function<void(std::int64_t done)> progress;  ///< called after every batch
 };

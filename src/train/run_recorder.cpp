@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 
 #include "core/version.h"
 #include "detect/draw.h"
@@ -14,6 +16,7 @@ namespace daybreak {
 namespace {
 
 constexpr int kGridPictures = 32;
+constexpr float kShownScore = 0.25f;
 constexpr int kLargePicture = 200;  // pixels: fewer of them, and fewer side by side
 constexpr int kGridLargePictures = 8;
 
@@ -22,6 +25,26 @@ std::string device_text(const Session& session) {
   static const char* const kNames[] = {"f32", "bf16", "f16"};
   return fmt::format("{}, {} threads, {}", solver.device == "auto" ? "cpu" : solver.device,
                      session.threads(), kNames[static_cast<int>(solver.precision)]);
+}
+
+// A white frame, a pixel or two inside the edges of a box.
+void frame(Image& picture, const Box& box) {
+  const int thick = std::max(1, picture.w / 320);
+  const auto at = [](double value, int side) {
+    return std::clamp(static_cast<int>(std::lround(value)), 0, side - 1);
+  };
+  const int x0 = at((box.cx - box.w / 2.0) * picture.w, picture.w);
+  const int x1 = at((box.cx + box.w / 2.0) * picture.w, picture.w);
+  const int y0 = at((box.cy - box.h / 2.0) * picture.h, picture.h);
+  const int y1 = at((box.cy + box.h / 2.0) * picture.h, picture.h);
+  for (int y = y0; y <= y1; ++y) {
+    for (int x = x0; x <= x1; ++x) {
+      const bool inside = x >= x0 + thick && x <= x1 - thick && y >= y0 + thick && y <= y1 - thick;
+      if (inside) continue;
+      std::uint8_t* pixel = picture.hwc.data() + (static_cast<std::int64_t>(y) * picture.w + x) * 3;
+      pixel[0] = pixel[1] = pixel[2] = 255;
+    }
+  }
 }
 
 // One sample as the loader makes it: fitted and augmented, before normalisation.
@@ -183,6 +206,35 @@ void RunRecorder::add_mistakes(const ClassificationResult& result) {
   }
 }
 
+// Truths in white below, finds in the colours of their classes above.
+void RunRecorder::draw_found() {
+  const Dataset& data = session_.validation();
+  report_.found.clear();
+  for (const FoundSample& sample : samples_) {
+    FoundPicture one;
+    one.picture = data.load(sample.index);
+    convert_channels(one.picture, 3);
+    one.source = std::filesystem::path(data.name(sample.index)).filename().string();
+    const int w = one.picture.w, h = one.picture.h;
+    std::vector<LabelledBox> found;
+    const auto add = [&](const Box& box, int category, std::string label) {
+      found.push_back({(box.cx - box.w / 2.0) * w, (box.cy - box.h / 2.0) * h,
+                       (box.cx + box.w / 2.0) * w, (box.cy + box.h / 2.0) * h, category,
+                       std::move(label)});
+    };
+    for (auto d = sample.found.rbegin(); d != sample.found.rend(); ++d) {  // the best on top
+      if (d->score < kShownScore) continue;
+      add(d->box, d->category,
+          fmt::format("{} {:.0f}%", class_name(data.classes(), d->category), d->score * 100.0));
+    }
+    one.found = static_cast<int>(found.size());
+    one.truths = static_cast<int>(data.boxes(sample.index).size());
+    for (const LabelBox& label : data.boxes(sample.index)) frame(one.picture, label.box);
+    draw_boxes(one.picture.hwc.data(), w, h, found);
+    report_.found.push_back(std::move(one));
+  }
+}
+
 void RunRecorder::write_report() {
   report_.epochs = csv_.rows();
   report_.steps = curve_.points();
@@ -229,6 +281,7 @@ void RunRecorder::finish(const TrainingState& state, const std::string& status,
   report_.status = status;
   report_.warnings = warnings;
   report_.seconds = state.seconds;
+  draw_found();
   write_report();
   write_pictures();
   write_summary(run_dir_ + "/results.json", summary_);

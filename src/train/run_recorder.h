@@ -29,6 +29,7 @@ class RunRecorder final : public Observer {
  private:
   void write_report();
   void write_pictures();
+  void draw_found();
   void add_mistakes(const ClassificationResult& result);
   void add_detection(const EpochEvent& event);
   void fill_static_parts(const std::string& layers_text);

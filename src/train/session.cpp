@@ -110,12 +110,9 @@ void Session::check_network() {
   options.stand_in_classes = kStandInClasses;
   const Graph graph = build_graph(net, options);
   if (graph.loss == kNone) {
-    const std::string why =
-        graph.heads.empty() ? "has no loss layer, so it cannot be trained or tested; end it with "
-                              "softmax_loss, for example"
-                            : "has only region heads, which detect but do not train; use yolo or "
-                              "ssd heads";
-    throw ConfigError(net.mark, "network \"" + net.name + "\" " + why);
+    throw ConfigError(net.mark, "network \"" + net.name +
+                                    "\" has no loss layer, so it cannot be trained or tested; "
+                                    "end it with softmax_loss, for example");
   }
   is_detector_ = !graph.heads.empty();
 }
@@ -174,11 +171,33 @@ PlanId Session::plan_for(const PlanRequest& request) {
   return requests_.back().second;
 }
 
+// Anchors are in pixels: another picture size must keep the size of the heads' cells.
+void Session::check_cells(const SizePlans& plans) const {
+  const Graph& graph = executor_->graph();
+  const InputSpec& input = config_.net.input;
+  for (const DetectionHead& head : graph.heads) {
+    const Shape& own = graph.values[head.raw].shape;
+    const Shape& map = executor_->plan(plans.full).shapes[head.raw];
+    if (head.kind != HeadKind::yolo ||
+        (std::int64_t{map.w} * input.width == plans.width * own.w &&
+         std::int64_t{map.h} * input.height == plans.height * own.h)) {
+      continue;
+    }
+    throw ConfigError(
+        head.mark, fmt::format("layer \"{}\": pictures of {} x {} pixels cannot have its cells of "
+                               "{:g} x {:g} pixels; use multiples of them",
+                               head.layer, plans.height, plans.width,
+                               static_cast<double>(input.height) / own.h,
+                               static_cast<double>(input.width) / own.w));
+  }
+}
+
 SizePlans Session::plans_of_size(PlanRequest request, int batch, int height, int width) {
   SizePlans plans{height, width, -1, -1};
   request.height = height, request.width = width;
   request.batch = batch;
   plans.full = plan_for(request);
+  check_cells(plans);
   request.batch = static_cast<int>(data_.train.size() % batch);
   if (config_.spec.last_batch == LastBatch::keep && request.batch > 0) {
     plans.partial = plan_for(request);

@@ -56,6 +56,7 @@ class Session {
   void check_task() const;
   void open_input(const SessionOptions& options);
   PlanId plan_for(const PlanRequest& request);
+  void check_cells(const SizePlans& plans) const;
   SizePlans plans_of_size(PlanRequest request, int batch, int height, int width);
   void plan_phases();
   void plan_evaluation();

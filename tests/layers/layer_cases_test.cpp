@@ -122,6 +122,18 @@ const std::vector<Case> kCases = {
     {"l1_loss", "- l1_loss", {1, 4, 8, 8}, {}},
     {"smooth_l1_loss", "- smooth_l1_loss: {beta: 0.5}", {1, 4, 8, 8}, {}},
     {"bce_loss", "- bce_loss", {1, 4, 8, 8}, {}},
+    {"yolo",
+     "- yolo: {name: a, anchors: [[2, 2], [4, 4]], classes: 3, conv: 1}",
+     {1, 16, 8, 8},
+     {"a.conv.weight 16 x 4 x 1 x 1", "a.conv.bias 16"}},
+    {"region",
+     "- conv: {name: a, filters: 8, size: 1, bias: false}\n- region: {anchors: [[1, 1]], classes: 3}",
+     {1, 8, 8, 8},
+     {"a.weight 8 x 4 x 1 x 1"}},
+    {"ssd",
+     "- ssd: {name: a, sizes: [[0.2, 0.3]], ratios: [1, 2], classes: 2}",
+     {1, 21, 8, 8},
+     {"a.map1.weight 21 x 4 x 3 x 3", "a.map1.bias 21"}},
 };
 
 TEST(LayerCases, GiveShapesAndParameters) {

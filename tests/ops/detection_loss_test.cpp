@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "ops/box_overlap.h"
+#include "ops/region_loss.h"
 #include "ops/ssd_loss.h"
 #include "ops/yolo_loss.h"
 #include "support/op_data.h"
@@ -192,6 +193,55 @@ TEST(YoloLoss, IsAMeanOverPictures) {
 TEST(YoloLoss, RefusesAnUnknownCategory) {
   const YoloLoss op = coco_head({6});
   EXPECT_THROW(run(op, {example_map(op), boxes({{2, 0.5, 0.5, 0.1, 0.1}})}), DataError);
+}
+
+// ---- region -------------------------------------------------------------------------------------
+
+TEST(RegionLoss, DeltasOfTheSameExample) {
+  // As for YOLO, but squared errors behind the sigmoid; the anchor in cells.
+  RegionLoss op;
+  op.anchors = {{116.0f / 32, 90.0f / 32}};
+  op.classes = 2;
+  const HostTensor map = example_map(coco_head({6}));
+  const OpResult result = run(op, {map, boxes({kTruth})});
+  const double sx = 1 / (1 + std::exp(-0.2)), sy = 1 / (1 + std::exp(0.1));
+  EXPECT_NEAR(gradient(result, 0, kCell), 0.0768796 * sx * (1 - sx), kClose);
+  EXPECT_NEAR(gradient(result, 1, kCell), 0.0289902 * sy * (1 - sy), kClose);
+  EXPECT_NEAR(gradient(result, 2, kCell), 0.140363, kClose);
+  EXPECT_NEAR(gradient(result, 3, kCell), -0.620375, kClose);
+  EXPECT_NEAR(gradient(result, 4, kCell), -0.5 * 0.25, kClose);
+  EXPECT_NEAR(gradient(result, 4, 0), 0.5 * 0.25, kClose);
+  EXPECT_NEAR(gradient(result, 5, kCell), 0.5, kClose);  // softmax of two equal scores
+  EXPECT_NEAR(gradient(result, 6, kCell), -0.5, kClose);
+}
+
+TEST(RegionLoss, RescoreTeachesTheOverlap) {
+  RegionLoss op;
+  op.anchors = {{116.0f / 32, 90.0f / 32}};
+  op.classes = 2;
+  op.rescore = true;
+  const OpResult result = run(op, {example_map(coco_head({6})), boxes({kTruth})});
+  const double overlap =
+      iou_of<double>({0.273064, 0.421155, 0.376403, 0.145021}, {0.27, 0.42, 0.35, 0.2});
+  EXPECT_NEAR(gradient(result, 4, kCell), (0.5 - overlap) * 0.25, kClose);
+}
+
+TEST(RegionLoss, TheAnchorIsFoundByPredictedSizesOrByItsOwn) {
+  RegionLoss op;
+  op.anchors = {{4.5f, 2.6f}, {1.0f, 1.0f}};  // the truth is 4.55 x 2.6 cells
+  op.classes = 2;
+  HostTensor map{{1, 14, kGrid, kGrid}, {}};
+  map.v.assign(static_cast<std::size_t>(map.shape.count()), 0.0);
+  const auto at = [&](int channel) -> double& {
+    return map.v[static_cast<std::size_t>(channel * kGrid * kGrid + kCell)];
+  };
+  at(2) = at(3) = -2.0;                           // the first now predicts a small box,
+  at(9) = std::log(4.5), at(10) = std::log(2.6);  // the second the truth's
+  const OpResult predicted = run(op, {map, boxes({kTruth})});
+  EXPECT_GT(gradient(predicted, 4, kCell), 0.0);
+  EXPECT_LT(gradient(predicted, 11, kCell), 0.0);
+  op.bias_match = true;
+  EXPECT_LT(gradient(run(op, {map, boxes({kTruth})}), 4, kCell), 0.0);
 }
 
 // ---- SSD ----------------------------------------------------------------------------------------

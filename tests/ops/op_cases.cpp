@@ -58,6 +58,8 @@ std::vector<OpCase> cases(OpKind kind) {
       return detail::distance_cases();
     case OpKind::bce:
       return detail::bce_cases();
+    case OpKind::region_loss:
+      return detail::region_loss_cases();
     case OpKind::yolo_loss:
       return detail::yolo_loss_cases();
     case OpKind::ssd_loss:

@@ -45,6 +45,7 @@ std::vector<OpCase> softmax_xent_cases();
 std::vector<OpCase> hinge_cases();
 std::vector<OpCase> distance_cases();
 std::vector<OpCase> bce_cases();
+std::vector<OpCase> region_loss_cases();
 std::vector<OpCase> yolo_loss_cases();
 std::vector<OpCase> ssd_loss_cases();
 std::vector<OpCase> topk_count_cases();

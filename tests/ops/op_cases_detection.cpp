@@ -1,4 +1,5 @@
 #include "op_cases_detail.h"
+#include "ops/region_loss.h"
 #include "ops/ssd_loss.h"
 #include "ops/yolo_loss.h"
 
@@ -41,7 +42,36 @@ OpCase ssd(const std::string& name, int samples, const std::vector<std::array<in
   return make_case<SsdLoss>(name, shapes, [probe](SsdLoss& op) { op = probe; });
 }
 
+template <typename Configure>
+OpCase region(const std::string& name, int samples, int height, int width, int truths,
+              Configure configure) {
+  RegionLoss probe;
+  probe.anchors = {{1.3f, 0.9f}, {1.0f, 2.5f}, {3.2f, 1.5f}};
+  probe.classes = 3;
+  configure(probe);
+  const int channels = static_cast<int>(probe.anchors.size()) * (5 + probe.classes);
+  return make_case<RegionLoss>(name, {{samples, channels, height, width}, {samples, truths, 1, 5}},
+                               [probe](RegionLoss& op) { op = probe; });
+}
+
 }  // namespace
+
+// The IoU that `rescore` teaches counts as a constant, so it is not among these: central
+// differences would see it move.
+std::vector<OpCase> region_loss_cases() {
+  return {
+      region("plain", 2, 4, 5, 6, [](RegionLoss&) {}),
+      region("bias_match", 2, 4, 5, 6, [](RegionLoss& op) { op.bias_match = true; }),
+      region("sigmoid_classes", 3, 3, 4, 5, [](RegionLoss& op) { op.softmax = false; }),
+      region("one_cell_one_class", 1, 1, 1, 1, [](RegionLoss& op) { op.classes = 1; }),
+      region("scales", 2, 4, 4, 5,
+             [](RegionLoss& op) {
+               op.object_scale = 5.0f, op.noobject_scale = 0.5f, op.class_scale = 2.0f;
+               op.coord_scale = 3.0f, op.thresh = 0.3f;
+             }),
+      large(region("large", 8, 13, 13, 30, [](RegionLoss& op) { op.classes = 20; })),
+  };
+}
 
 std::vector<OpCase> yolo_loss_cases() {
   const auto box = [](BoxLoss loss) { return [=](YoloLoss& op) { op.box_loss = loss; }; };

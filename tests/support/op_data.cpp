@@ -19,6 +19,7 @@
 #include "ops/distance.h"
 #include "ops/hinge.h"
 #include "ops/pool.h"
+#include "ops/region_loss.h"
 #include "ops/ssd_loss.h"
 #include "ops/upsample.h"
 #include "ops/yolo_loss.h"
@@ -63,7 +64,8 @@ void fill_distinct(HostTensor& tensor, Generator& generator) {
 }
 
 bool takes_boxes(const Op& op) {
-  return op.kind() == OpKind::yolo_loss || op.kind() == OpKind::ssd_loss;
+  return op.kind() == OpKind::yolo_loss || op.kind() == OpKind::ssd_loss ||
+         op.kind() == OpKind::region_loss;
 }
 
 /// Rows (category, cx, cy, w, h); about a third are unused.
@@ -318,6 +320,7 @@ std::int64_t reduction_length(const Op& op, const std::vector<Shape>& inputs, Pa
     case OpKind::distance:
     case OpKind::bce:
     case OpKind::yolo_loss:
+    case OpKind::region_loss:
     case OpKind::ssd_loss:
       return x.count();
     case OpKind::pool:

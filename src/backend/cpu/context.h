@@ -43,6 +43,7 @@ CpuOffers instancenorm_cpu_offers(const CpuContext& context, const KernelQuery& 
 CpuOffers linear_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers pad_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers pool_cpu_offers(const CpuContext& context, const KernelQuery& query);
+CpuOffers region_loss_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers reshape_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers softmax_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers softmax_xent_cpu_offers(const CpuContext& context, const KernelQuery& query);

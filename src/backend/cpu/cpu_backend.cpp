@@ -60,6 +60,8 @@ CpuOffers offers_of(const CpuContext& context, const KernelQuery& query, std::st
       return distance_cpu_offers(context, query);
     case OpKind::bce:
       return bce_cpu_offers(context, query);
+    case OpKind::region_loss:
+      return region_loss_cpu_offers(context, query);
     case OpKind::yolo_loss:
       return yolo_loss_cpu_offers(context, query);
     case OpKind::ssd_loss:

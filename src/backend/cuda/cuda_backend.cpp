@@ -65,7 +65,8 @@ Offers dispatch(Context& context, const KernelQuery& query, std::string* reason)
     case OpKind::yolo_loss:
       return yolo_loss_offers(context, query, reason);
     case OpKind::ssd_loss:
-      refuse(reason, "ssd heads train on the CPU only");
+    case OpKind::region_loss:
+      refuse(reason, "ssd and region heads train on the CPU only");
       return {};
     case OpKind::topk_count:
       return topk_offers(context, query, reason);

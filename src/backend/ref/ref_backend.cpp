@@ -55,6 +55,8 @@ std::vector<KernelOffer> offers_of(const KernelQuery& query) {
       return distance_ref_offers(query);
     case OpKind::bce:
       return bce_ref_offers(query);
+    case OpKind::region_loss:
+      return region_loss_ref_offers(query);
     case OpKind::yolo_loss:
       return yolo_loss_ref_offers(query);
     case OpKind::ssd_loss:

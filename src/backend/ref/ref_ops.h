@@ -24,6 +24,7 @@ std::vector<KernelOffer> instancenorm_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> linear_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> pad_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> pool_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> region_loss_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> reshape_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> softmax_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> softmax_xent_ref_offers(const KernelQuery& query);
