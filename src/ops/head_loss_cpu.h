@@ -10,6 +10,11 @@
 
 namespace daybreak {
 
+/// Losses read and write plain f32, whatever the network computes in.
+inline void take_plain_f32(KernelOffer& offer) {
+  for (TensorDesc& desc : offer.inputs) desc = plain_desc(desc.shape, DType::f32);
+}
+
 /// The CPU kernels of a loss over places, as head_loss_ref_offers. A plane (picture and anchor) at
 /// a time, in double: the maps are small beside the convolutions before them. Losses of planes go
 /// to the workspace and are summed in order.
@@ -30,6 +35,7 @@ CpuOffers head_loss_cpu_offers(const CpuContext& context, const KernelQuery& que
       });
     });
     offer.reads = {.aux = true};
+    take_plain_f32(offer);
     return {offer};
   }
   const std::int64_t planes = std::int64_t{map.n} * anchors;
@@ -70,6 +76,7 @@ CpuOffers head_loss_cpu_offers(const CpuContext& context, const KernelQuery& que
   if (query.mode == Mode::train) {
     offer.aux_bytes = static_cast<std::size_t>(map.count()) * sizeof(float);
   }
+  take_plain_f32(offer);
   return {offer};
 }
 

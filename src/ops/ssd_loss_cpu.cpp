@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "ops/box_overlap.h"
+#include "ops/head_loss_cpu.h"
 #include "ops/ssd_loss.h"
 
 // A picture at a time, in double. The first round matches anchors and truths, because the loss is
@@ -250,6 +251,7 @@ CpuOffers ssd_loss_cpu_offers(const CpuContext& context, const KernelQuery& quer
   } else {
     offer.reads = {.aux = true};
   }
+  take_plain_f32(offer);
   return {offer};
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/version.h"
 #include "detect/draw.h"
+#include "report/canvas.h"
 #include "report/detection_report.h"
 #include "report/png_plot.h"
 
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int kGridPictures = 32;
 constexpr float kShownScore = 0.25f;
+constexpr int kShownWidth = 400;
 constexpr int kLargePicture = 200;  // pixels: fewer of them, and fewer side by side
 constexpr int kGridLargePictures = 8;
 
@@ -214,6 +216,11 @@ void RunRecorder::draw_found() {
     FoundPicture one;
     one.picture = data.load(sample.index);
     convert_channels(one.picture, 3);
+    if (one.picture.w > kShownWidth) {  // photographs as PNG are large
+      const int height =
+          static_cast<int>(std::int64_t{one.picture.h} * kShownWidth / one.picture.w);
+      one.picture = resize_picture(one.picture.view(), kShownWidth, std::max(1, height));
+    }
     one.source = std::filesystem::path(data.name(sample.index)).filename().string();
     const int w = one.picture.w, h = one.picture.h;
     std::vector<LabelledBox> found;

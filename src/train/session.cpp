@@ -119,6 +119,9 @@ void Session::check_network() {
 
 // A detector needs boxes, a classifier labels.
 void Session::check_task() const {
+  if (is_detector_ && config_.spec.tta_flip) {
+    throw ConfigError(config_.spec.mark, "\"evaluate\": \"tta: flip\" is for classifiers");
+  }
   if (data_.evaluation().has_boxes() == is_detector_) return;
   const std::string& data = config_.spec.data.name;
   const std::string& net = config_.net.name;

@@ -152,7 +152,7 @@ double Trainer::evaluate_classifier(EpochEvent& event) {
 }
 
 double Trainer::evaluate_detector(EpochEvent& event) {
-  static constexpr int kPictures = 12;
+  static constexpr int kPictures = 8;
   DetectionEvaluateOptions options;
   options.keep_samples = kPictures;
   options.progress = [this](std::int64_t done) { say_evaluated(done); };

@@ -193,9 +193,9 @@ TEST_F(DetectionTest, AHeadOfAnotherClassCountStartsAnewWithSmallerRateBefore) {
             0);
   write("data/data.yaml", "train: images/train\nval: images/val\nnames: [square, disc, star]\n");
   const std::string weights = run_dir("a") + "/best.safetensors";
+  const std::string file = solver(kYolo, "phases: [{until: 1e, lr: 0.001, freeze: [c2]}]\n");
   const CommandResult tuned =
-      daybreak({"train", folder_ / "solver.yaml", "--run", run_dir("b"), "--init", weights, "--set",
-                "phases=[{until: 1e, lr: 0.001, freeze: [c2]}]", "--set",
+      daybreak({"train", file, "--run", run_dir("b"), "--init", weights, "--set",
                 "optimizer={adamw: {groups: [{match: conv1, lr_scale: 0.1}]}}"});
   ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
   EXPECT_THAT(tuned.err, HasSubstr("has no fitting \"yolo1.conv.weight\"; it starts anew"));
