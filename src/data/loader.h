@@ -29,7 +29,7 @@ struct LoaderOptions {
   int batch = 128;
   int height = 32, width = 32;
   std::vector<TransformSpec> transforms;
-  Fit fit = Fit::stretch;
+  FitRule fit;
   std::vector<std::uint8_t> mean_colour;  ///< for cutout: a byte per channel; empty: 127
   std::uint64_t seed = 1;
   int workers = -1;  ///< threads; 0: in next(), by the compute team; -1: 0 for pictures in memory
