@@ -20,7 +20,7 @@ namespace {
 constexpr int kLanes = 16;
 constexpr int kTileRows = 8;  // output channels of a tile
 constexpr int kTileVecs = 3;  // vectors of pixels of a tile
-constexpr int kMostWidth = 2048;
+constexpr int kMostWidth = 640;
 constexpr int kMostChannels = 4;  // of a first layer's input
 
 using Vec = float __attribute__((vector_size(64)));
@@ -30,18 +30,9 @@ using LooseVec = float __attribute__((vector_size(64), aligned(4), may_alias));
 struct Job {
   Shape x, y;
   int kernel = 1, stride = 1, pad = 0;
-  Activation act;
   const float *in = nullptr, *weight = nullptr, *bias = nullptr, *residual = nullptr;
   float* out = nullptr;
-
-  bool is_linear() const { return act.kind == ActKind::none; }
-  /// Everything below the kink is multiplied by this; 1: no activation, or one that runs
-  /// afterwards.
-  float slope() const {
-    if (act.kind == ActKind::relu) return 0.0f;
-    return act.kind == ActKind::leaky ? act.slope : 1.0f;
-  }
-  bool needs_pass() const { return !is_linear() && slope() == 1.0f && act.kind != ActKind::leaky; }
+  float slope = 1.0f;  ///< what is below zero is multiplied by this
 };
 
 DAYBREAK_INLINE void load(Vec& to, const float* from) {
@@ -65,21 +56,28 @@ DAYBREAK_INLINE void tile(const Job& job, const float* x, const float* w, const 
                           std::int64_t step, std::int64_t at) {
   const int k_count = job.x.c;
   Vec acc[R][V];
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
     for (int v = 0; v < V; ++v) acc[r][v] = Vec{} + (bias ? bias[r] : 0.0f);
   }
   for (int k = 0; k < k_count; ++k) {
     Vec a[V];
+#pragma GCC unroll 3
     for (int v = 0; v < V; ++v) load(a[v], x + k * step + v * kLanes);
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const float factor = w[std::int64_t{r} * k_count + k];
+#pragma GCC unroll 3
       for (int v = 0; v < V; ++v) acc[r][v] += a[v] * factor;
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
     for (int v = 0; v < V; ++v) {
       const std::int64_t to = at + r * step + v * kLanes;
-      finish(acc[r][v], job.residual ? job.residual + to : nullptr, job.slope());
+      finish(acc[r][v], job.residual ? job.residual + to : nullptr, job.slope);
       *reinterpret_cast<LooseVec*>(job.out + to) = acc[r][v];
     }
   }
@@ -145,36 +143,43 @@ DAYBREAK_MULTIARCH void pointwise_range(const Job& job, std::int64_t begin, std:
 
 // ---- rows with a border -----------------------------------------------------------------------
 
-/// A ring of K rows of one channel, with zeros left and right.
+/// A ring of rows of one channel, with zeros left and right. Rows are copied well before they are
+/// read: loads across stores that are still under way would wait for them.
 template <int K, int S>
 struct RowRing {
+  static constexpr int kRows = 16;
+  static constexpr int kAhead = kRows - K - S;
   static constexpr int kRow = kMostWidth + 2 * K + 2 * kLanes;
   static constexpr int kHalf = kRow / 2;  // where odd columns start, for stride 2
 
-  alignas(64) float rows[K][kRow];
+  alignas(64) float rows[kRows][kRow];
   alignas(64) float zeros[kRow];
-  int held[K];
+  int loaded;  // rows of the plane below this one are, or were, in the ring
 
   DAYBREAK_INLINE void clear(int width) {
     const std::size_t used = static_cast<std::size_t>(width) + 2 * K + 2 * kLanes;
     const std::size_t bytes = (S == 1 ? used : kHalf + used / 2 + kLanes) * sizeof(float);
     std::memset(zeros, 0, std::min(bytes, sizeof(zeros)));
-    for (int k = 0; k < K; ++k) {
-      std::memset(rows[k], 0, std::min(bytes, sizeof(rows[k])));
-      held[k] = -1;
-    }
+    for (auto& row : rows) std::memset(row, 0, std::min(bytes, sizeof(row)));
+    loaded = 0;
   }
 
   /// Row y of the plane; columns start at -pad. Zeros outside of the picture.
-  DAYBREAK_INLINE const float* get(const float* plane, int y, int height, int width, int pad) {
-    if (y < 0 || y >= height) return zeros;
-    float* row = rows[y % K];
-    if (held[y % K] == y) return row;
-    held[y % K] = y;
-    const float* from = plane + static_cast<std::int64_t>(y) * width;
+  DAYBREAK_INLINE const float* get(int y, int height) const {
+    return y < 0 || y >= height ? zeros : rows[y % kRows];
+  }
+
+  /// Copies the rows up to y + kAhead that are not there yet.
+  DAYBREAK_INLINE void fill(const float* plane, int y, int height, int width, int pad) {
+    for (const int end = std::min(y + kAhead + 1, height); loaded < end; ++loaded) {
+      copy(rows[loaded % kRows], plane + static_cast<std::int64_t>(loaded) * width, width, pad);
+    }
+  }
+
+  static DAYBREAK_INLINE void copy(float* row, const float* from, int width, int pad) {
     if (S == 1) {
       std::memcpy(row + pad, from, static_cast<std::size_t>(width) * sizeof(float));
-      return row;
+      return;
     }
     for (int parity = 0; parity < 2; ++parity) {
       const int first = (parity + pad) % 2;  // column of the picture
@@ -182,7 +187,6 @@ struct RowRing {
       const int count = (width - first + 1) / 2;
       for (int i = 0; i < count; ++i) to[i] = from[first + 2 * i];
     }
-    return row;
   }
 
   /// Where the 16 pixels under tap `kw` of output column `ox` start in a row.
@@ -191,18 +195,22 @@ struct RowRing {
   }
 };
 
-// Sixteen outputs, or fewer at the end of a row, at `at`.
-DAYBREAK_INLINE void store(const Job& job, const Vec& sum, std::int64_t at, int count) {
-  if (count >= kLanes) {
-    Vec value = sum;
-    finish(value, job.residual ? job.residual + at : nullptr, job.slope());
+// Sixteen outputs at `at`, or `count` at the end of a row. What lies behind the row is written too
+// where this range goes on before `limit`: it comes to that place later.
+DAYBREAK_INLINE void store(const Job& job, const Vec& sum, std::int64_t at, int count,
+                           std::int64_t limit) {
+  Vec value = sum;
+  if (count >= kLanes || at + kLanes <= limit) {
+    finish(value, job.residual ? job.residual + at : nullptr, job.slope);
     *reinterpret_cast<LooseVec*>(job.out + at) = value;
     return;
   }
-  for (int i = 0; i < count; ++i) {
-    const float value = sum[i] + (job.residual ? job.residual[at + i] : 0.0f);
-    job.out[at + i] = value > 0.0f ? value : value * job.slope();
-  }
+  alignas(64) float other[kLanes] = {};
+  for (int i = 0; job.residual && i < count; ++i) other[i] = job.residual[at + i];
+  finish(value, other, job.slope);
+  alignas(64) float all[kLanes];
+  *reinterpret_cast<LooseVec*>(all) = value;
+  for (int i = 0; i < count; ++i) job.out[at + i] = all[i];
 }
 
 template <int K, int S>
@@ -211,26 +219,30 @@ DAYBREAK_INLINE void depthwise_planes(const Job& job, std::int64_t begin, std::i
   ring.clear(job.x.w);
   for (std::int64_t plane = begin; plane < end; ++plane) {
     const int c = static_cast<int>(plane % job.x.c);
-    const float* w = job.weight + c * K * K;
     const float bias = job.bias ? job.bias[c] : 0.0f;
-    std::fill_n(ring.held, K, -1);
+    Vec taps[K * K];
+    for (int t = 0; t < K * K; ++t) taps[t] = Vec{} + job.weight[c * K * K + t];
+    ring.loaded = 0;
     for (int oy = 0; oy < job.y.h; ++oy) {
       const float* rows[K];
-      for (int kh = 0; kh < K; ++kh) {
-        rows[kh] = ring.get(job.in + plane * job.x.spatial(), oy * S - job.pad + kh, job.x.h,
-                            job.x.w, job.pad);
-      }
+      const int top = oy * S - job.pad;
+      ring.fill(job.in + plane * job.x.spatial(), top + K - 1, job.x.h, job.x.w, job.pad);
+      for (int kh = 0; kh < K; ++kh) rows[kh] = ring.get(top + kh, job.x.h);
       const std::int64_t line = plane * job.y.spatial() + static_cast<std::int64_t>(oy) * job.y.w;
       for (int ox = 0; ox < job.y.w; ox += kLanes) {
         Vec sum = Vec{} + bias;
+#pragma GCC unroll 5
         for (int kh = 0; kh < K; ++kh) {
+          Vec part = {};  // a chain of K sums each, not one of K * K
+#pragma GCC unroll 5
           for (int kw = 0; kw < K; ++kw) {
             Vec pixels;
             load(pixels, rows[kh] + RowRing<K, S>::column(ox, kw));
-            sum += pixels * w[kh * K + kw];
+            part += pixels * taps[kh * K + kw];
           }
+          sum += part;
         }
-        store(job, sum, line + ox, job.y.w - ox);
+        store(job, sum, line + ox, job.y.w - ox, end * job.y.spatial());
       }
     }
   }
@@ -260,7 +272,7 @@ DAYBREAK_INLINE void first_row(const Job& job, const float* (&rows)[kMostChannel
       }
     }
     for (int r = 0; r < R; ++r) {
-      store(job, acc[r], line + r * std::int64_t{job.y.spatial()} + ox, job.y.w - ox);
+      store(job, acc[r], line + r * std::int64_t{job.y.spatial()} + ox, job.y.w - ox, 0);
     }
   }
 }
@@ -273,13 +285,14 @@ DAYBREAK_INLINE void first_rows(const Job& job, std::int64_t begin, std::int64_t
   for (std::int64_t i = begin; i < end; ++i) {
     const std::int64_t n = i / job.y.h;
     const int oy = static_cast<int>(i % job.y.h);
+    const int top = oy * S - job.pad;
     const float* rows[kMostChannels][3];
     for (int c = 0; c < job.x.c; ++c) {
-      if (n != sample) std::fill_n(rings[c].held, 3, -1);
+      RowRing<3, S>& ring = rings[c];
+      if (n != sample) ring.loaded = std::max(top, 0);
       const float* plane = job.in + n * job.x.per_sample() + std::int64_t{c} * job.x.spatial();
-      for (int kh = 0; kh < 3; ++kh) {
-        rows[c][kh] = rings[c].get(plane, oy * S - job.pad + kh, job.x.h, job.x.w, job.pad);
-      }
+      ring.fill(plane, top + 2, job.x.h, job.x.w, job.pad);
+      for (int kh = 0; kh < 3; ++kh) rows[c][kh] = ring.get(top + kh, job.x.h);
     }
     sample = n;
     const std::int64_t base = n * job.y.per_sample() + static_cast<std::int64_t>(oy) * job.y.w;
@@ -348,7 +361,12 @@ std::optional<KernelOffer> plain_conv_offer(const CpuContext& context, const Ker
   Job job;
   job.x = p.x, job.y = p.y;
   job.kernel = p.w.h, job.stride = p.stride[0], job.pad = p.pad_before[0];
-  job.act = p.act;
+  job.slope = p.act.kind == ActKind::relu    ? 0.0f
+              : p.act.kind == ActKind::leaky ? p.act.slope
+                                             : 1.0f;
+  const Activation act = p.act;
+  const bool later =
+      act.kind != ActKind::none && act.kind != ActKind::relu && act.kind != ActKind::leaky;
   const char* name = form == Form::pointwise   ? "pointwise"
                      : form == Form::depthwise ? "depthwise"
                                                : "first_conv";
@@ -359,7 +377,7 @@ std::optional<KernelOffer> plain_conv_offer(const CpuContext& context, const Ker
     now.bias = has_bias ? as(b.w[1]) : nullptr;
     now.residual = has_residual ? as(b.x[1]) : nullptr;
     run(form, now);
-    if (now.needs_pass()) activate(now.act, now.out, now.y.count());
+    if (later) activate(act, now.out, now.y.count());
   });
   return offer;
 }
