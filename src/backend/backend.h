@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/shape.h"
+#include "ops/act_kind.h"
 #include "ops/op.h"
 #include "ops/update.h"
 
@@ -124,6 +125,12 @@ class Backend {
   virtual std::string caution(DType) const { return ""; }
   /// Kernels that fit, best guess first; empty with `reason` filled in when there is none.
   virtual std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) = 0;
+  /// True when this convolution can be run with `act` (and a residual sum) at its end in
+  /// evaluation.
+  virtual bool fuses_into_conv(const Activation& act) const {
+    (void)act;
+    return false;
+  }
   /// Bytes of a tensor in a layout of this backend.
   virtual std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const = 0;
   virtual std::string layout_name(Layout layout) const = 0;

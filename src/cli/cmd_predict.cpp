@@ -3,10 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/class_names.h"
 #include "cli/command.h"
 #include "core/parallel.h"
 #include "report/classification_metrics.h"
@@ -25,17 +25,6 @@ struct PredictOptions {
   int top = 5;
 };
 
-std::vector<std::string> read_lines(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw DataError(path, "cannot read the file of class names");
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    lines.push_back(line);
-  }
-  return lines;
-}
-
 // A network with its weights and the names of its classes.
 struct Model {
   NetworkSpec net;
@@ -53,12 +42,13 @@ Model find_model(const PredictOptions& options, const CommonOptions& common) {
     if (model.weights.empty()) model.weights = options.model + "/best.safetensors";
   } else {
     model.net = load_network(options.model, common.sets);
+    model.classes = model.net.classes;
     if (model.weights.empty()) {
       throw ConfigError("predict needs the weights of \"" + options.model +
                         "\": give --weights FILE, or a run folder instead of the network");
     }
   }
-  if (!options.classes.empty()) model.classes = read_lines(options.classes);
+  if (!options.classes.empty()) model.classes = read_class_names(options.classes);
   return model;
 }
 

@@ -4,10 +4,14 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "io/atomic_file.h"
+#include "report/detection_report.h"
 #include "report/progress.h"
 #include "report/text.h"
+#include "train/detection_evaluator.h"
 #include "train/evaluator.h"
 #include "train/session.h"
 #include "train/weights.h"
@@ -20,6 +24,8 @@ struct TestOptions {
   std::string weights;
   std::string split = "auto";
   double min_top1 = -1.0;
+  double min_map = -1.0;
+  std::string boxes_file;
   bool flip = false;
 };
 
@@ -33,6 +39,153 @@ const Dataset& part_of(const Session& session, const std::string& split) {
     throw ConfigError(fmt::format("this data set has no \"{}\" part", split));
   }
   return part;
+}
+
+// What both kinds of evaluation share.
+struct TestRun {
+  Session& session;
+  const Dataset& part;
+  std::string split;  ///< as it is shown
+  const TestOptions& options;
+  const CommonOptions& common;
+};
+
+int below(const char* what, double value, double wanted) {
+  if (wanted < 0.0 || value >= wanted) return 0;
+  std::cerr << fmt::format("daybreak: {} {:.4f} is below the wanted {:.4f}\n", what, value, wanted);
+  return 1;
+}
+
+int test_classifier(const TestRun& run) {
+  if (run.options.min_map >= 0.0) {
+    throw ConfigError("--min-map is for detectors; a classifier takes --min-top1");
+  }
+  Session& session = run.session;
+  Loader loader(run.part, session.eval_loader());
+  Progress progress(stderr_output(run.common.quiet));
+  progress.begin_task("testing", run.part.size(), "img");
+  EvaluateOptions evaluate_options;
+  evaluate_options.progress = [&](std::int64_t done) { progress.task(done); };
+  const ClassificationResult result =
+      evaluate(session.executor(), session.eval_plan(), loader, evaluate_options);
+  ClassificationResult flipped;
+  if (run.options.flip) {
+    evaluate_options.flip = true;
+    flipped = evaluate(session.executor(), session.eval_plan(), loader, evaluate_options);
+  }
+  progress.end_task();
+  if (run.common.json != "-") {
+    fmt::print("{}", class_table(result, run.part.classes()));
+    fmt::print("{}: {} samples, loss {}, top-1 {}, top-5 {}\n", run.split,
+               with_separators(result.n), metric_text(result.loss), percent_text(result.top1),
+               percent_text(result.top5));
+    if (run.options.flip) {
+      fmt::print("with mirrored pictures averaged: top-1 {}\n", percent_text(flipped.top1));
+    }
+  }
+  write_json_result(run.common, classification_json(result, run.part.classes(), run.split));
+  return below("top-1", result.top1, run.options.min_top1);
+}
+
+std::string share_text(double value) {
+  return value < 0.0 ? "-" : percent_text(value);
+}
+
+// Figures of classes without an object are left out.
+std::string detection_json(const DetectionResult& result, const std::vector<std::string>& names,
+                           const std::string& split) {
+  using Json = nlohmann::ordered_json;
+  const auto put = [](Json& object, const char* key, double value) {
+    if (value >= 0.0) object[key] = value;
+  };
+  const DetectionMetrics& metrics = result.metrics;
+  Json json = {{"task", "detection"}, {"split", split}, {"n", metrics.pictures}};
+  json["loss"] = result.loss;
+  put(json, "map50", metrics.map50);
+  put(json, "map", metrics.map);
+  put(json, "map75", metrics.map75);
+  put(json, "map_small", metrics.map_small);
+  put(json, "map_medium", metrics.map_medium);
+  put(json, "map_large", metrics.map_large);
+  put(json, "recall", metrics.ar100);
+  put(json, "voc_map", mean_of_known(result.voc_all));
+  put(json, "voc_map_11", mean_of_known(result.voc_eleven));
+  json["classes"] = Json::array();
+  for (std::size_t c = 0; c < metrics.classes.size(); ++c) {
+    const ClassPrecision& one = metrics.classes[c];
+    Json entry = {{"name", class_name(names, static_cast<int>(c))}, {"n", one.truths}};
+    put(entry, "ap50", one.ap50);
+    put(entry, "ap", one.ap);
+    json["classes"].push_back(std::move(entry));
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// The truth as a COCO data set, and under "detections" what was found in COCO's form of results:
+// what other programs need to judge a detector. Numbers are not rounded.
+std::string boxes_json(const Dataset& data, const std::vector<FoundSample>& samples) {
+  using Json = nlohmann::ordered_json;
+  Json images = Json::array(), annotations = Json::array(), detections = Json::array();
+  const auto list = [](const PixelBox& box) { return Json{box.x, box.y, box.w, box.h}; };
+  for (const FoundSample& sample : samples) {
+    const auto [w, h] = data.picture_size(sample.index);
+    const std::int64_t id = data.picture_id(sample.index);
+    images.push_back(
+        {{"id", id}, {"file_name", data.name(sample.index)}, {"width", w}, {"height", h}});
+    for (const TruthBox& truth : truths_of(data, sample.index)) {
+      annotations.push_back({{"id", annotations.size() + 1},
+                             {"image_id", id},
+                             {"category_id", truth.category},
+                             {"bbox", list(truth.box)},
+                             {"area", truth.area > 0 ? truth.area : truth.box.w * truth.box.h},
+                             {"iscrowd", truth.crowd ? 1 : 0}});
+    }
+    for (const Detection& found : sample.found) {
+      detections.push_back({{"image_id", id},
+                            {"category_id", found.category},
+                            {"bbox", list(to_pixels(found.box, w, h))},
+                            {"score", double{found.score}}});
+    }
+  }
+  Json categories = Json::array();
+  for (std::size_t c = 0; c < data.classes().size(); ++c) {
+    categories.push_back({{"id", c}, {"name", data.classes()[c]}});
+  }
+  return Json{{"images", images},
+              {"categories", categories},
+              {"annotations", annotations},
+              {"detections", detections}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+int test_detector(const TestRun& run) {
+  if (run.options.min_top1 >= 0.0 || run.options.flip) {
+    throw ConfigError("--min-top1 and --flip are for classifiers; a detector takes --min-map");
+  }
+  Loader loader(run.part, run.session.eval_loader());
+  Progress progress(stderr_output(run.common.quiet));
+  progress.begin_task("testing", run.part.size(), "img");
+  DetectionEvaluateOptions options;
+  options.progress = [&](std::int64_t done) { progress.task(done); };
+  if (!run.options.boxes_file.empty()) options.keep_samples = run.part.size();
+  const DetectionResult result =
+      evaluate_detections(run.session.executor(), run.session.eval_plan(), loader, options);
+  progress.end_task();
+  if (run.common.json != "-") {
+    const DetectionMetrics& metrics = result.metrics;
+    fmt::print("{}", detection_table(metrics, run.part.classes()).to_string());
+    fmt::print("{}: {} pictures, loss {}, mAP@0.5 {}, mAP {}\n", run.split,
+               with_separators(metrics.pictures), metric_text(result.loss),
+               share_text(metrics.map50), share_text(metrics.map));
+    fmt::print("by VOC's rules: mAP {}, at 11 points {}\n",
+               share_text(mean_of_known(result.voc_all)),
+               share_text(mean_of_known(result.voc_eleven)));
+  }
+  if (!run.options.boxes_file.empty()) {
+    write_file_atomically(run.options.boxes_file, boxes_json(run.part, result.samples) + "\n");
+  }
+  write_json_result(run.common, detection_json(result, run.part.classes(), run.split));
+  return below("mAP@0.5", result.metrics.map50, run.options.min_map);
 }
 
 int run_test(const TestOptions& options, const CommonOptions& common) {
@@ -51,37 +204,10 @@ int run_test(const TestOptions& options, const CommonOptions& common) {
   session_options.threads = common.threads;
   Session session(std::move(config), session_options);
   load_weights(session.executor(), weights, /*partial=*/false);
-  const Dataset& part = part_of(session, options.split);
-  Loader loader(part, session.eval_loader());
-  Progress progress(stderr_output(common.quiet));
-  progress.begin_task("testing", part.size(), "img");
-  EvaluateOptions evaluate_options;
-  evaluate_options.progress = [&](std::int64_t done) { progress.task(done); };
-  const ClassificationResult result =
-      evaluate(session.executor(), session.eval_plan(), loader, evaluate_options);
-  ClassificationResult flipped;
-  if (options.flip) {
-    evaluate_options.flip = true;
-    flipped = evaluate(session.executor(), session.eval_plan(), loader, evaluate_options);
-  }
-  progress.end_task();
   const std::string split =
       options.split == "auto" ? (session.data().val.empty() ? "test" : "val") : options.split;
-  if (common.json != "-") {
-    fmt::print("{}", class_table(result, part.classes()));
-    fmt::print("{}: {} samples, loss {}, top-1 {}, top-5 {}\n", split, with_separators(result.n),
-               metric_text(result.loss), percent_text(result.top1), percent_text(result.top5));
-    if (options.flip) {
-      fmt::print("with mirrored pictures averaged: top-1 {}\n", percent_text(flipped.top1));
-    }
-  }
-  write_json_result(common, classification_json(result, part.classes(), split));
-  if (options.min_top1 >= 0.0 && result.top1 < options.min_top1) {
-    std::cerr << fmt::format("daybreak: top-1 {:.4f} is below the wanted {:.4f}\n", result.top1,
-                             options.min_top1);
-    return 1;
-  }
-  return 0;
+  const TestRun run{session, part_of(session, options.split), split, options, common};
+  return session.is_detector() ? test_detector(run) : test_classifier(run);
 }
 
 }  // namespace
@@ -96,6 +222,10 @@ Command add_test(CLI::App& app, CommonOptions& common) {
       ->check(CLI::IsMember({"auto", "train", "val", "test"}));
   verb->add_option("--min-top1", options->min_top1, "exit 1 when top-1 is below this share")
       ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--min-map", options->min_map, "exit 1 when mAP@0.5 is below this share")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--boxes", options->boxes_file,
+                   "write the true boxes and those found to FILE, in COCO's forms");
   verb->add_flag("--flip", options->flip, "also report the average over mirrored pictures");
   return {verb, [options, &common] { return run_test(*options, common); }};
 }

@@ -44,14 +44,18 @@ void print_outcome(const TrainOutcome& outcome, const CommonOptions& common) {
   const RunSummary& summary = outcome.summary;
   fmt::print("{} in {}", outcome.end == TrainingEnd::done ? "done" : "stopped and saved",
              duration_text(summary.seconds));
-  if (summary.best_epoch > 0) {
+  const bool detects = summary.task == "detection";
+  if (summary.best_epoch > 0 && detects) {
+    fmt::print("   final mAP@0.5 {}, best {} (epoch {})", percent_text(summary.final_map50),
+               percent_text(summary.best_map50), summary.best_epoch);
+  } else if (summary.best_epoch > 0) {
     fmt::print("   final accuracy {}, best {} (epoch {})", percent_text(summary.final_top1),
                percent_text(summary.best_top1), summary.best_epoch);
   }
   fmt::print("\n  {}/report.html   <- open this\n", outcome.run_dir);
   if (outcome.end == TrainingEnd::done) {
-    fmt::print("next:  daybreak test {0}    daybreak predict {0} PICTURE    daybreak init my\n",
-               outcome.run_dir);
+    fmt::print("next:  daybreak test {0}    daybreak {1} {0} PICTURE    daybreak init my\n",
+               outcome.run_dir, detects ? "detect" : "predict");
   } else {
     fmt::print("next:  daybreak train --resume {}\n", outcome.run_dir);
   }

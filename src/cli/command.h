@@ -50,12 +50,15 @@ ConvChoice conv_choice(const CommonOptions& common);
 Command add_train(CLI::App& app, CommonOptions& common);
 Command add_test(CLI::App& app, CommonOptions& common);
 Command add_predict(CLI::App& app, CommonOptions& common);
+Command add_detect(CLI::App& app, CommonOptions& common);
+Command add_import(CLI::App& app, CommonOptions& common);
 Command add_lr_find(CLI::App& app, CommonOptions& common);
 Command add_describe(CLI::App& app, CommonOptions& common);
 Command add_schedule(CLI::App& app, CommonOptions& common);
 Command add_preview(CLI::App& app, CommonOptions& common);
 Command add_export(CLI::App& app, CommonOptions& common);
 Command add_init(CLI::App& app, CommonOptions& common);
+Command add_anchors(CLI::App& app, CommonOptions& common);
 Command add_bench(CLI::App& app, CommonOptions& common);
 Command add_doctor(CLI::App& app, CommonOptions& common);
 

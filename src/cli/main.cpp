@@ -43,10 +43,11 @@ int guarded_run(const std::vector<Command>& commands) {
 }
 
 std::vector<Command> add_commands(CLI::App& app, CommonOptions& common) {
-  return {add_train(app, common),   add_test(app, common),     add_predict(app, common),
-          add_lr_find(app, common), add_describe(app, common), add_schedule(app, common),
-          add_preview(app, common), add_export(app, common),   add_init(app, common),
-          add_bench(app, common),   add_doctor(app, common)};
+  return {add_train(app, common),    add_test(app, common),     add_predict(app, common),
+          add_detect(app, common),   add_import(app, common),   add_lr_find(app, common),
+          add_describe(app, common), add_schedule(app, common), add_preview(app, common),
+          add_export(app, common),   add_init(app, common),     add_bench(app, common),
+          add_doctor(app, common),   add_anchors(app, common)};
 }
 
 int main_function(int argc, char** argv) {

@@ -89,6 +89,50 @@ const Schema<CenterCrop>& center_crop() {
   return kSchema;
 }
 
+const Schema<Jitter>& jitter() {
+  static const Schema<Jitter> kSchema{
+      short_key("amount"), field("amount", &Jitter::amount)
+                               .in(0, 0.45)
+                               .doc("farthest way of an edge, as a share of the picture's side")};
+  return kSchema;
+}
+
+const Schema<Zoom>& zoom() {
+  static const Schema<Zoom> kSchema{
+      field("scale", &Zoom::scale).in(0.05, 20).doc("size of what is shown, smallest and largest"),
+      field("shift", &Zoom::shift)
+          .in(0, 1)
+          .doc("farthest way of the centre, as a share of the side"),
+      check<Zoom>([](const Zoom& spec, const Node& node, const Reader& reader) {
+        check_order(spec.scale, "scale", node, reader);
+      })};
+  return kSchema;
+}
+
+const Schema<Hsv>& hsv() {
+  static const Schema<Hsv> kSchema{
+      field("hue", &Hsv::hue).in(0, 0.5).doc("shift in -x .. x turns of the colour circle"),
+      field("saturation", &Hsv::saturation).in(1, 10).doc("factor in 1 .. x, or its inverse"),
+      field("exposure", &Hsv::exposure).in(1, 10).doc("factor on the value, alike")};
+  return kSchema;
+}
+
+const Schema<Mosaic>& mosaic() {
+  static const Schema<Mosaic> kSchema{
+      short_key("p"), field("p", &Mosaic::p).in(0, 1).doc("probability"),
+      field("center", &Mosaic::centre)
+          .in(0.05, 0.95)
+          .doc("where the four meet, as a share of the side, smallest and largest"),
+      field("scale", &Mosaic::scale)
+          .in(0.1, 2)
+          .doc("size of each, times the network's, smallest and largest"),
+      check<Mosaic>([](const Mosaic& spec, const Node& node, const Reader& reader) {
+        check_order(spec.centre, "center", node, reader);
+        check_order(spec.scale, "scale", node, reader);
+      })};
+  return kSchema;
+}
+
 }  // namespace
 
 const Union<TransformSpec>& config_union(Type<TransformSpec>) {
@@ -103,7 +147,11 @@ const Union<TransformSpec>& config_union(Type<TransformSpec>) {
       alternative<T>("rotate", rotate(), "rotates by a random angle"),
       alternative<T>("cutout", cutout(), "fills a random square with the mean colour"),
       alternative<T>("resize", resize(), "resizes so that the shorter side has this size"),
-      alternative<T>("center_crop", center_crop(), "crops the centre")};
+      alternative<T>("center_crop", center_crop(), "crops the centre"),
+      alternative<T>("jitter", jitter(), "moves every edge of the view at random, as Darknet"),
+      alternative<T>("zoom", zoom(), "enlarges or reduces and moves the picture"),
+      alternative<T>("hsv", hsv(), "changes hue, saturation and exposure, as Darknet"),
+      alternative<T>("mosaic", mosaic(), "puts four pictures together; needs boxes, stands first")};
   return kUnion;
 }
 

@@ -53,6 +53,48 @@ const Schema<S>& folder_source() {
   return kSchema;
 }
 
+const Schema<S>& yolo_source() {
+  static const Schema<S> kSchema{
+      short_key("dir"), dir(),
+      field("file", &S::file).not_empty().doc("in dir: says where the parts are, and the names"),
+      named_bool("polygons", &S::polygons, "error", "box")
+          .doc("what a line with more than four numbers does; box: the box around it is taken")};
+  return kSchema;
+}
+
+const Schema<S>& voc_source() {
+  static const Schema<S> kSchema{
+      short_key("dir"), dir(),
+      field("train", &S::train).not_empty().doc("list in ImageSets/Main of the training part"),
+      field("val", &S::val).not_empty().doc("list of the validation part"),
+      field("test", &S::test).not_empty().doc("list of the test part")};
+  return kSchema;
+}
+
+const Schema<S>& coco_source() {
+  static const Schema<S> kSchema{
+      short_key("dir"),
+      dir(),
+      field("train", &S::train).not_empty().doc("annotations of the training part"),
+      field("train_images", &S::train_images).not_empty().doc("folder of its pictures"),
+      field("val", &S::val).not_empty().doc("annotations of the validation part"),
+      field("val_images", &S::val_images).not_empty().doc("folder of its pictures"),
+      field("test", &S::test).not_empty().doc("annotations of the test part"),
+      field("test_images", &S::test_images).not_empty().doc("folder of its pictures")};
+  return kSchema;
+}
+
+S source_start(DataFormat format) {
+  S start;
+  start.format = format;
+  if (format == DataFormat::coco) {
+    start.train = "annotations/instances_train2017.json";
+    start.val = "annotations/instances_val2017.json";
+    start.test = "annotations/instances_test2017.json";
+  }
+  return start;
+}
+
 const Schema<S>& synthetic_source() {
   static const Schema<S> kSchema;
   return kSchema;
@@ -60,16 +102,18 @@ const Schema<S>& synthetic_source() {
 
 const Union<S>& sources() {
   const auto entry = [](DataFormat format, const Schema<S>& schema) {
-    S start;
-    start.format = format;
     const auto& name = enum_names(format)[static_cast<std::size_t>(format)];
-    return choice<S>(std::string(name.name), start, std::string(name.doc), schema,
+    return choice<S>(std::string(name.name), source_start(format), std::string(name.doc), schema,
                      [format](const S& source) { return source.format == format; });
   };
-  static const Union<S> kUnion{
-      entry(DataFormat::idx, plain_source()), entry(DataFormat::cifar10, plain_source()),
-      entry(DataFormat::cifar100, cifar100_source()), entry(DataFormat::folder, folder_source()),
-      entry(DataFormat::synthetic, synthetic_source())};
+  static const Union<S> kUnion{entry(DataFormat::idx, plain_source()),
+                               entry(DataFormat::cifar10, plain_source()),
+                               entry(DataFormat::cifar100, cifar100_source()),
+                               entry(DataFormat::folder, folder_source()),
+                               entry(DataFormat::synthetic, synthetic_source()),
+                               entry(DataFormat::yolo, yolo_source()),
+                               entry(DataFormat::voc, voc_source()),
+                               entry(DataFormat::coco, coco_source())};
   return kUnion;
 }
 
@@ -135,6 +179,10 @@ const Schema<DataFile>& config_schema(Type<DataFile>) {
           .doc("largest decoded set that stays in memory"),
       field("on_error", &D::on_error).doc("what a bad picture does"),
       field("max_skipped", &D::max_skipped).in(0, 1).doc("share of bad pictures that skip accepts"),
+      field("on_bad_label", &D::on_bad_label).doc("what a bad box does"),
+      field("min_visible", &D::min_visible)
+          .in(0, 1)
+          .doc("share of a box's area that augmentation must leave; else the box is dropped"),
       field("train_limit", &D::train_limit)
           .in(0, 1e9)
           .doc("use only so many training pictures; 0: all"),

@@ -59,20 +59,47 @@ struct Resize {
 struct CenterCrop {
   int size = 0;
 };
-using TransformSpec =
-    std::variant<PadCrop, Flip, RandomResizedCrop, ColorJitter, Rotate, Cutout, Resize, CenterCrop>;
+/// Moves every edge of the view by up to `amount` of the picture's side, out or in, and resizes
+/// what it then shows to the network's size; grey outside of the picture (Darknet's jitter).
+struct Jitter {
+  double amount = 0.2;
+};
+/// Shows the picture `scale` times as large, its centre moved by up to `shift` of the side.
+struct Zoom {
+  std::array<double, 2> scale = {0.5, 1.5};
+  double shift = 0.1;
+};
+/// Colours in hue, saturation, value: hue moved by up to `hue` turns, the others multiplied by a
+/// factor in [1, x] or its inverse (Darknet).
+struct Hsv {
+  double hue = 0.1, saturation = 1.5, exposure = 1.5;
+};
+/// Four pictures around a random centre (Bochkovskiy et al. 2020): the sample and three others,
+/// each `scale` times the network's size; needs boxes and stands first.
+struct Mosaic {
+  double p = 1.0;
+  std::array<double, 2> centre = {0.3, 0.7};
+  std::array<double, 2> scale = {0.5, 1.0};
+};
+using TransformSpec = std::variant<PadCrop, Flip, RandomResizedCrop, ColorJitter, Rotate, Cutout,
+                                   Resize, CenterCrop, Jitter, Zoom, Hsv, Mosaic>;
 
 // ---- data ---------------------------------------------------------------------------------------
 
-enum class DataFormat : std::uint8_t { idx, cifar10, cifar100, folder, synthetic };
+enum class DataFormat : std::uint8_t { idx, cifar10, cifar100, folder, synthetic, yolo, voc, coco };
 
 /// One place a data set may lie in; the first that exists is used. `${NAME}` in `dir` is an
 /// environment variable; relative paths are relative to the file that names them.
 struct SourceSpec {
   DataFormat format = DataFormat::idx;
   std::string dir;
-  std::string train = "train", val = "val", test = "test";  ///< folder: names of the parts
-  bool coarse_labels = false;                               ///< cifar100
+  std::string train = "train", val = "val", test = "test";  ///< folder, voc: names of the parts;
+                                                            ///< coco: their annotation files
+  std::string train_images = "train2017", val_images = "val2017",
+              test_images = "test2017";  ///< coco
+  std::string file = "data.yaml";        ///< yolo: the description in `dir`
+  bool polygons = false;                 ///< yolo: take polygons as their boxes
+  bool coarse_labels = false;            ///< cifar100
   Mark mark;
 };
 
@@ -98,8 +125,10 @@ struct DataSpec {
   std::int64_t cache_bytes = std::int64_t{2}
                              << 30;  ///< decoded sets up to this size stay in memory
   OnError on_error = OnError::error;
-  double max_skipped = 0.01;  ///< share of bad pictures that `skip` accepts
-  int train_limit = 0;        ///< use only the first N of a class-balanced order; 0: all
+  double max_skipped = 0.01;              ///< share of bad pictures that `skip` accepts
+  OnError on_bad_label = OnError::error;  ///< of boxes
+  double min_visible = 0.2;  ///< share of a box that augmentation must leave, else it is dropped
+  int train_limit = 0;       ///< use only the first N of a class-balanced order; 0: all
   int test_limit = 0;
   Mark mark;
 };
@@ -109,6 +138,20 @@ struct DataSpec {
 enum class ChannelOrder : std::uint8_t { rgb, bgr };
 enum class Fit : std::uint8_t { stretch, letterbox, center_crop };
 
+/// How a picture is resized. area: averaged where both sides shrink, else bilinear; the others are
+/// bilinear always, with half-pixel centres (OpenCV) or with corners on corners (Darknet).
+enum class Resample : std::uint8_t { area, linear, aligned };
+
+/// Where a picture goes in the network's input, and how it is resized to get there.
+struct FitRule {
+  Fit place = Fit::stretch;
+  Resample resample = Resample::area;
+
+  FitRule(Fit where = Fit::stretch, Resample how = Resample::area)  // NOLINT: meant to be implicit
+      : place(where), resample(how) {}
+  operator Fit() const { return place; }  // NOLINT: most readers care about the place only
+};
+
 /// How pictures become the network's input: stored with the weights.
 struct InputSpec {
   int channels = 3, height = 32, width = 32;
@@ -117,7 +160,10 @@ struct InputSpec {
   double scale = 1.0 / 255.0;
   ChannelOrder order = ChannelOrder::rgb;
   Fit fit = Fit::stretch;  ///< how a picture of another size is fitted
+  Resample resample = Resample::area;
   Mark mark;
+
+  FitRule rule() const { return {fit, resample}; }
 };
 
 }  // namespace daybreak

@@ -11,6 +11,7 @@ namespace {
 struct NetworkFile {
   std::string name;
   InputSpec input;
+  std::vector<std::string> classes;
   Node defaults = Node::make_map();
   Node layers = Node::make_list();
 };
@@ -74,6 +75,7 @@ const Schema<InputSpec>& config_schema(Type<InputSpec>) {
       field("scale", &InputSpec::scale).above(0).doc("factor on the stored values 0..255"),
       field("order", &InputSpec::order).doc("order of the colour channels"),
       field("fit", &InputSpec::fit).doc("how a picture of another size becomes the input"),
+      field("resample", &InputSpec::resample).doc("how it is resized then"),
       check<InputSpec>(check_input)};
   return kSchema;
 }
@@ -82,6 +84,9 @@ const SchemaBase& network_file_schema() {
   static const Schema<NetworkFile> kSchema{
       field("name", &NetworkFile::name).doc("default: the file's name"),
       field("input", &NetworkFile::input).required().doc("how pictures become the network's input"),
+      field("classes", &NetworkFile::classes)
+          .items(0, 65536)
+          .doc("names of the classes, for predict and detect; training takes the data set's"),
       field("defaults", &NetworkFile::defaults)
           .doc("options by layer type, for layers that do not set them"),
       field("layers", &NetworkFile::layers).layer_list().required().doc("what runs, in order")};
@@ -94,6 +99,7 @@ NetworkSpec parse_network(const Node& map, Diagnostics& diagnostics) {
   NetworkSpec network;
   network.name = std::move(file.name);
   network.input = std::move(file.input);
+  network.classes = std::move(file.classes);
   if (const Node* input = map.find("input")) network.input.mark = input->mark;
   network.mark = map.mark;
   network.source = map;
@@ -111,7 +117,7 @@ Node write_network(const NetworkSpec& network) {
   Node map = Node::make_map();
   map.set("name", Node::make_text(network.name));
   map.set("input", config_schema(Type<InputSpec>{}).write(network.input));
-  for (const char* key : {"defaults", "layers"}) {
+  for (const char* key : {"classes", "defaults", "layers"}) {
     if (const Node* value = network.source.find(key)) map.set(key, *value);
   }
   return map;

@@ -26,7 +26,8 @@ struct LayerNode {
 struct NetworkSpec {
   std::string name;
   InputSpec input;
-  Node defaults;  ///< options by layer type, merged already into `layers`
+  std::vector<std::string> classes;  ///< names, when the file has them
+  Node defaults;                     ///< options by layer type, merged already into `layers`
   std::vector<LayerNode> layers;
   Mark mark;
   Node source;  ///< the whole map as written, base files merged in

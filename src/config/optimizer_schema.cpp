@@ -35,6 +35,12 @@ auto bias_lr() {
       .doc("factor on the learning rate of biases and norm shifts");
 }
 
+auto groups() {
+  return field("groups", &O::groups)
+      .items(0, 1000)
+      .doc("factors on the learning rate by layer; the first that matches counts");
+}
+
 void check_nesterov(const O& spec, const Node& node, const Reader& reader) {
   if (!spec.nesterov || spec.dampening == 0.0) return;
   reader.at("nesterov").error(node.find("nesterov")->mark, "needs \"dampening\" 0");
@@ -53,12 +59,13 @@ const Schema<O>& sgd() {
       named_bool("form", &O::lr_in_slot, "plain", "lr_in_slot")
           .doc("lr_in_slot: as Caffe, a change of lr acts through the momentum"),
       bias_lr(),
+      groups(),
       check<O>(check_nesterov)};
   return kSchema;
 }
 
 const Schema<O>& adagrad() {
-  static const Schema<O> kSchema{weight_decay(), decay(), decay_on(), eps(), bias_lr()};
+  static const Schema<O> kSchema{weight_decay(), decay(), decay_on(), eps(), bias_lr(), groups()};
   return kSchema;
 }
 
@@ -70,7 +77,8 @@ const Schema<O>& rmsprop() {
       field("alpha", &O::alpha).at_least(0).below(1).doc("memory of the squared gradient"),
       field("centered", &O::centered).doc("divides by the deviation, not by the size"),
       eps(),
-      bias_lr()};
+      bias_lr(),
+      groups()};
   return kSchema;
 }
 
@@ -78,7 +86,8 @@ const Schema<O>& adadelta() {
   static const Schema<O> kSchema{
       weight_decay(), decay(),
       decay_on(),     field("rho", &O::rho).at_least(0).below(1).doc("memory of the squares"),
-      eps(),          bias_lr()};
+      eps(),          bias_lr(),
+      groups()};
   return kSchema;
 }
 
@@ -91,11 +100,22 @@ const Schema<O>& adam() {
                                      .below(1)
                                      .doc("memory of the squared gradient; beta1 is the momentum"),
                                  eps(),
-                                 bias_lr()};
+                                 bias_lr(),
+                                 groups()};
   return kSchema;
 }
 
 }  // namespace
+
+const Schema<LrGroup>& config_schema(Type<LrGroup>) {
+  static const Schema<LrGroup> kSchema{
+      field("match", &LrGroup::match)
+          .required()
+          .not_empty()
+          .doc("shell pattern over names of layers or parameters: backbone.*"),
+      field("lr_scale", &LrGroup::lr_scale).required().in(0, 1000).doc("factor on the rate")};
+  return kSchema;
+}
 
 const Union<OptimizerSpec>& config_union(Type<OptimizerSpec>) {
   const auto entry = [](OptimizerType type, double eps_start, const Schema<O>& schema) {

@@ -186,6 +186,29 @@ NetworkSpec load_network_text(const std::string& text, const std::string& file,
   return network_of(load_map_text(text, file, diagnostics), file, sets, diagnostics);
 }
 
+DataSpec load_data(const std::string& path, const std::vector<std::string>& sets) {
+  Diagnostics diagnostics;
+  Node map = load_map(path, diagnostics);
+  if (map.entries.empty()) diagnostics.throw_if_any();
+  for (const Override& change : parse_overrides(sets, diagnostics)) {
+    apply_override(map, change, diagnostics);
+  }
+  DataFile data;
+  config_schema(Type<DataFile>{}).read(map, data, Reader(diagnostics, {}));
+  diagnostics.throw_if_any();
+  data.mark = map.mark;
+  if (data.name.empty()) data.name = stem_of(path);
+  return data;
+}
+
+bool is_data_file(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return false;
+  Diagnostics diagnostics;
+  const Node map = load_map(path, diagnostics);
+  diagnostics.throw_if_any();
+  return map.has("sources");
+}
+
 bool is_network_file(const std::string& path) {
   Diagnostics diagnostics;
   const Node map = load_map(path, diagnostics);

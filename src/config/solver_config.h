@@ -29,6 +29,13 @@ NetworkSpec load_network(const std::string& path, const std::vector<std::string>
 NetworkSpec load_network_text(const std::string& text, const std::string& file,
                               const std::vector<std::string>& sets = {});
 
+/// Loads a data descriptor alone.
+DataSpec load_data(const std::string& path, const std::vector<std::string>& sets = {});
+
+/// Whether a file is a data descriptor (it has `sources`) and not a solver. Throws ConfigError when
+/// it cannot be read.
+bool is_data_file(const std::string& path);
+
 /// Whether a file is a network (it has `layers`) and not a solver. Throws ConfigError when it
 /// cannot be read.
 bool is_network_file(const std::string& path);

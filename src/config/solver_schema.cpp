@@ -113,6 +113,10 @@ const Schema<SolverFile>& solver_schema() {
       field("batch", &S::batch).in(1, 1 << 20).doc("pictures per step"),
       field("accumulate", &S::accumulate).in(1, 1 << 16).doc("micro-batches per update"),
       field("last_batch", &S::last_batch).doc("what happens to an incomplete one"),
+      field("multi_scale", &S::multi_scale)
+          .items(0, 100)
+          .each_in(1, 65535)
+          .doc("sides of pictures; every step draws one of them, where no phase sets \"image\""),
       field("optimizer", &S::optimizer).doc("how weights are updated"),
       field("clip_norm", &S::clip_norm).in(0, 1e12).doc("longest gradient; 0: any length"),
       deferred("one_cycle", &S::one_cycle, one_cycle_type).doc("schedule: lr up and down once"),

@@ -24,8 +24,8 @@ std::span<const EnumName<CacheMode>> enum_names(CacheMode) {
 
 std::span<const EnumName<OnError>> enum_names(OnError) {
   static constexpr EnumName<OnError> kNames[] = {
-      {OnError::error, "error", "a bad picture ends the program"},
-      {OnError::skip, "skip", "bad pictures are left out, counted and listed"}};
+      {OnError::error, "error", "a bad one ends the program"},
+      {OnError::skip, "skip", "bad ones are left out, counted and listed"}};
   return kNames;
 }
 
@@ -35,7 +35,10 @@ std::span<const EnumName<DataFormat>> enum_names(DataFormat) {
       {DataFormat::cifar10, "cifar10", "CIFAR-10, binary version"},
       {DataFormat::cifar100, "cifar100", "CIFAR-100, binary version"},
       {DataFormat::folder, "folder", "DIR/train/CLASS/*.jpg or .png"},
-      {DataFormat::synthetic, "synthetic", "drawn pictures, for tests"}};
+      {DataFormat::synthetic, "synthetic", "drawn pictures, for tests"},
+      {DataFormat::yolo, "yolo", "boxes: data.yaml, images/*.jpg or .png, labels/*.txt"},
+      {DataFormat::voc, "voc", "boxes: JPEGImages, Annotations/*.xml, ImageSets/Main/*.txt"},
+      {DataFormat::coco, "coco", "boxes: a folder of pictures and a JSON file for each part"}};
   return kNames;
 }
 
@@ -50,6 +53,14 @@ std::span<const EnumName<Fit>> enum_names(Fit) {
       {Fit::stretch, "stretch", "to the input's size, whatever the aspect ratio"},
       {Fit::letterbox, "letterbox", "whole picture, the rest grey"},
       {Fit::center_crop, "center_crop", "shorter side fits, the rest is cut off"}};
+  return kNames;
+}
+
+std::span<const EnumName<Resample>> enum_names(Resample) {
+  static constexpr EnumName<Resample> kNames[] = {
+      {Resample::area, "area", "averaged where both sides shrink, else linear"},
+      {Resample::linear, "linear", "bilinear between pixel centres, as OpenCV does"},
+      {Resample::aligned, "aligned", "bilinear with corners on corners, as Darknet does"}};
   return kNames;
 }
 
@@ -102,7 +113,7 @@ std::span<const EnumName<PolicyKind>> enum_names(PolicyKind) {
 
 std::span<const EnumName<BestMetric>> enum_names(BestMetric) {
   static constexpr EnumName<BestMetric> kNames[] = {
-      {BestMetric::accuracy, "accuracy", "highest accuracy"},
+      {BestMetric::accuracy, "accuracy", "highest accuracy; of detectors mAP at IoU 0.5"},
       {BestMetric::loss, "loss", "lowest loss"}};
   return kNames;
 }

@@ -14,6 +14,7 @@ namespace daybreak {
 
 const Schema<InputSpec>& config_schema(Type<InputSpec>);
 const Schema<SplitSpec>& config_schema(Type<SplitSpec>);
+const Schema<LrGroup>& config_schema(Type<LrGroup>);
 const Schema<CheckpointSpec>& config_schema(Type<CheckpointSpec>);
 
 const Union<TransformSpec>& config_union(Type<TransformSpec>);

@@ -26,6 +26,13 @@ enum class OptimizerType : std::uint8_t { sgd, adagrad, rmsprop, adadelta, adam,
 enum class WeightDecayForm : std::uint8_t { l2, decoupled };
 enum class DecayOn : std::uint8_t { weights, all };
 
+/// Parameters with a learning rate of their own: names as in "freeze".
+struct LrGroup {
+  std::string match;
+  double lr_scale = 1.0;
+  bool operator==(const LrGroup&) const = default;
+};
+
 struct OptimizerSpec {
   OptimizerType type = OptimizerType::sgd;
   double weight_decay = 0.0;
@@ -39,7 +46,8 @@ struct OptimizerSpec {
   double rho = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
-  double bias_lr = 1.0;  ///< factor on the learning rate of biases and norm shifts
+  double bias_lr = 1.0;         ///< factor on the learning rate of biases and norm shifts
+  std::vector<LrGroup> groups;  ///< the first that matches counts
   bool operator==(const OptimizerSpec&) const = default;
 };
 
@@ -116,6 +124,7 @@ struct SolverSpec {
   int batch = 128;
   int accumulate = 1;  ///< micro-batches per update
   LastBatch last_batch = LastBatch::drop;
+  std::vector<int> multi_scale;  ///< picture sides; each step draws one, where no phase sets it
   OptimizerSpec optimizer;
   double clip_norm = 0.0;
   std::vector<PhaseSpec> phases;  ///< one_cycle, sgdr and a plain length+lr are expanded into these

@@ -21,17 +21,20 @@ enum class Purpose : std::uint32_t {
   split = 5,
   lr_find = 6,
   synthetic = 7,
+  picture_size = 8,
+  anchors = 9,
 };
 
 /// Philox4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as
-/// 1, 2, 3", SC 2011): the four outputs are a pure function of key and counter, so no state is kept.
+/// 1, 2, 3", SC 2011): the four outputs are a pure function of key and counter, so no state is
+/// kept.
 struct PhiloxBlock {
   std::uint32_t v[4];
 };
 
 DAYBREAK_HOST_DEVICE inline PhiloxBlock philox(std::uint32_t key0, std::uint32_t key1,
-                                               std::uint32_t c0, std::uint32_t c1,
-                                               std::uint32_t c2, std::uint32_t c3) {
+                                               std::uint32_t c0, std::uint32_t c1, std::uint32_t c2,
+                                               std::uint32_t c3) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c0;
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c2;
@@ -57,7 +60,8 @@ DAYBREAK_HOST_DEVICE inline float uniform_from_bits(std::uint32_t bits) {
 class Draws {
  public:
   DAYBREAK_HOST_DEVICE Draws(std::uint64_t seed, Purpose purpose, std::uint64_t a, std::uint64_t b)
-      : key0_(static_cast<std::uint32_t>(seed) ^ (static_cast<std::uint32_t>(purpose) * 0x85EBCA6Bu)),
+      : key0_(static_cast<std::uint32_t>(seed) ^
+              (static_cast<std::uint32_t>(purpose) * 0x85EBCA6Bu)),
         key1_(static_cast<std::uint32_t>(seed >> 32) ^ static_cast<std::uint32_t>(a >> 32)),
         a_(static_cast<std::uint32_t>(a)),
         b0_(static_cast<std::uint32_t>(b)),
@@ -81,7 +85,9 @@ class Draws {
   /// Uniform in [0, 1).
   DAYBREAK_HOST_DEVICE float uniform() { return uniform_from_bits(bits()); }
   /// Uniform in [low, high).
-  DAYBREAK_HOST_DEVICE float uniform(float low, float high) { return low + (high - low) * uniform(); }
+  DAYBREAK_HOST_DEVICE float uniform(float low, float high) {
+    return low + (high - low) * uniform();
+  }
   /// Uniform integer in [0, bound), bound >= 1 (multiply-shift; bias below 2^-32 * bound).
   DAYBREAK_HOST_DEVICE std::uint32_t below(std::uint32_t bound) {
     return static_cast<std::uint32_t>((std::uint64_t{bits()} * bound) >> 32);

@@ -12,6 +12,13 @@
 
 namespace daybreak {
 
+std::string PictureStore::path(std::size_t i) const {
+  const std::string& file = files[i];
+  if (!file.empty() && file[0] == '/') return file;
+  if (dirs.empty()) return root + "/" + file;
+  return root + "/" + dirs[static_cast<std::size_t>(labels[i])] + "/" + file;
+}
+
 Dataset::Dataset(std::shared_ptr<const PictureStore> store)
     : store_(std::move(store)), samples_(store_->labels.size()) {
   std::iota(samples_.begin(), samples_.end(), 0u);
@@ -27,10 +34,7 @@ Dataset Dataset::subset(const std::vector<std::uint32_t>& positions) const {
 
 std::string Dataset::name(std::int64_t i) const {
   const std::uint32_t at = samples_.at(static_cast<std::size_t>(i));
-  if (!store_->files.empty()) {
-    const auto label = static_cast<std::size_t>(store_->labels[at]);
-    return store_->root + "/" + store_->dirs[label] + "/" + store_->files[at];
-  }
+  if (!store_->files.empty()) return store_->path(at);
   const auto after = std::upper_bound(
       store_->ranges.begin(), store_->ranges.end(), at,
       [](std::uint32_t position, const SampleRange& range) { return position < range.first; });
@@ -41,8 +45,24 @@ std::string Dataset::name(std::int64_t i) const {
 
 std::vector<std::int64_t> Dataset::class_sizes() const {
   std::vector<std::int64_t> sizes(static_cast<std::size_t>(class_count()));
-  for (std::int64_t i = 0; i < size(); ++i) ++sizes[static_cast<std::size_t>(label(i))];
+  for (std::int64_t i = 0; i < size(); ++i) {
+    if (!has_boxes()) {
+      ++sizes[static_cast<std::size_t>(label(i))];
+      continue;
+    }
+    for (const LabelBox& box : boxes(i)) ++sizes[static_cast<std::size_t>(box.category)];
+  }
   return sizes;
+}
+
+std::int64_t Dataset::picture_id(std::int64_t i) const {
+  return store_->ids.empty() ? i : store_->ids[samples_.at(static_cast<std::size_t>(i))];
+}
+
+int Dataset::most_boxes() const {
+  std::size_t most = 0;
+  for (std::int64_t i = 0; has_boxes() && i < size(); ++i) most = std::max(most, boxes(i).size());
+  return static_cast<int>(most);
 }
 
 PictureView Dataset::picture(std::int64_t i, ReadScratch& scratch) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -8,6 +9,7 @@
 
 #include "config/specs.h"
 #include "data/image.h"
+#include "data/label_box.h"
 
 namespace daybreak {
 
@@ -21,8 +23,15 @@ struct SampleRange {
 /// const.
 struct PictureStore {
   int channels = 3;
-  std::vector<std::int32_t> labels;
+  std::vector<std::int32_t> labels;  ///< 0 in a detection set
   std::vector<std::string> classes;
+
+  // Detection sets only, one entry a sample.
+  bool has_boxes = false;
+  std::vector<std::vector<LabelBox>> boxes;
+  std::vector<std::array<std::int32_t, 2>> sizes;  ///< width, height of the file's picture; before
+                                                   ///< the files are probed: what its label says
+  std::vector<std::int64_t> ids;                   ///< COCO's, else empty
 
   // Pictures in memory: dense u8 [h, w, c], one after the other.
   bool in_memory = false;
@@ -32,11 +41,15 @@ struct PictureStore {
   std::vector<std::int32_t> heights;
   std::vector<std::uint64_t> offsets;  ///< bytes into `pixels`, only when sizes differ
 
-  // Names: of files decoded on demand (root/dirs[label]/files[i]), or ranges of set files.
+  // Names: of files decoded on demand (root/dirs[label]/files[i], or root/files[i] without dirs;
+  // an absolute file stands alone), or ranges of set files.
   std::string root;
   std::vector<std::string> dirs;
   std::vector<std::string> files;
   std::vector<SampleRange> ranges;
+
+  /// Path of the picture of sample i.
+  std::string path(std::size_t i) const;
 };
 
 /// Buffers of one thread for Dataset::picture.
@@ -45,8 +58,8 @@ struct ReadScratch {
   Image image;
 };
 
-/// One part (training, validation or test) of a classification set. Cheap to copy: the pictures are
-/// shared. All methods may be called from many threads.
+/// One part (training, validation or test) of a set of labelled pictures. Cheap to copy: the
+/// pictures are shared. All methods may be called from many threads.
 class Dataset {
  public:
   Dataset() = default;
@@ -62,8 +75,23 @@ class Dataset {
   int channels() const { return store_ ? store_->channels : 0; }
   /// Path of a file, or "train-images-idx3-ubyte.gz[123]".
   std::string name(std::int64_t i) const;
-  /// How many samples each class has.
+  /// How many samples each class has; in a detection set, how many boxes.
   std::vector<std::int64_t> class_sizes() const;
+
+  /// A detection set: samples have boxes, and all labels are 0.
+  bool has_boxes() const { return store_ && store_->has_boxes; }
+  /// The boxes of sample i of a detection set, as fractions of its picture.
+  const std::vector<LabelBox>& boxes(std::int64_t i) const {
+    return store_->boxes[samples_[static_cast<std::size_t>(i)]];
+  }
+  /// Width and height of the picture of sample i of a detection set, in pixels.
+  std::array<std::int32_t, 2> picture_size(std::int64_t i) const {
+    return store_->sizes[samples_[static_cast<std::size_t>(i)]];
+  }
+  /// COCO's id of the picture, or its position where there are none.
+  std::int64_t picture_id(std::int64_t i) const;
+  /// The largest number of boxes in one picture.
+  int most_boxes() const;
 
   /// All pictures are decoded and in memory.
   bool in_memory() const { return store_ && store_->in_memory; }
@@ -92,7 +120,10 @@ struct BadInput {
 struct DataParts {
   Dataset train, val, test;          ///< val is empty when there is none
   std::string source;                ///< the folder used, or "synthetic"
-  std::vector<BadInput> bad_inputs;  ///< left out under on_error: skip
+  std::vector<BadInput> bad_inputs;  ///< pictures left out under on_error: skip
+  std::vector<BadInput> bad_labels;  ///< boxes left out under on_bad_label: skip; "FILE:LINE". The
+                                     ///< first thousand
+  std::int64_t bad_label_count = 0;
 
   /// The part that training is judged by: val, or test when there is no val.
   const Dataset& evaluation() const { return val.empty() ? test : val; }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "config/specs.h"
+#include "core/box.h"
 #include "data/image.h"
 
 namespace daybreak {
@@ -20,12 +22,25 @@ struct FitGeometry {
 /// centred part of the output's aspect.
 FitGeometry fit_geometry(int w, int h, int out_w, int out_h, Fit fit);
 
+/// Where a box of the network's picture (fractions) lies in the w x h picture that was fitted, as
+/// fractions of it: back by the same integers. Not clipped.
+Box unfit_box(const Box& box, const FitGeometry& g, int w, int h, int out_w, int out_h);
+/// The other way.
+Box fit_box(const Box& box, const FitGeometry& g, int w, int h, int out_w, int out_h);
+
 constexpr std::uint8_t kLetterboxFill = 127;
 
 /// Fits a picture into `out` [out_h, out_w, c]. The one function that training, test and prediction
 /// share. A picture of the right size is copied.
-void fit_picture(const PictureView& picture, int out_w, int out_h, Fit fit, std::uint8_t* out);
-Image fit_picture(const PictureView& picture, int out_w, int out_h, Fit fit);
+void fit_picture(const PictureView& picture, int out_w, int out_h, FitRule fit, std::uint8_t* out);
+Image fit_picture(const PictureView& picture, int out_w, int out_h, FitRule fit);
+/// The same without rounding, normalised as `input` says: out [channels, height, width] is what the
+/// network computes with. The picture has input.channels channels.
+void fit_normalized(const PictureView& picture, const InputSpec& input, float* out);
+
+/// Resizes a picture of `channels` to floats [out_h, out_w, channels], bilinear; not `area`.
+void resample_part(const PictureView& picture, const FitGeometry& geometry, Resample how,
+                   std::vector<float>& out);
 
 /// Resizes a part of a picture into `out`, rows `out_stride` bytes apart: averaging over areas when
 /// both sides shrink, else bilinear with half-pixel centres.

@@ -29,11 +29,6 @@ std::string extension_of(std::string_view name) {
   return extension;
 }
 
-bool is_picture_name(const std::string& name) {
-  const std::string extension = extension_of(name);
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
-
 // Names in a folder for which `wanted` holds, sorted by their bytes; hidden ones are left out.
 template <typename Wanted>
 std::vector<std::string> list_names(const std::string& dir, Wanted&& wanted) {
@@ -170,6 +165,11 @@ void check_classes_left(const PictureStore& store) {
 }
 
 }  // namespace
+
+bool is_picture_name(std::string_view name) {
+  const std::string extension = extension_of(name);
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
 
 SourceParts open_folder(const SourceRequest& request) {
   const SourceSpec& source = request.source;

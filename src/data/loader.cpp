@@ -17,13 +17,30 @@ constexpr int kChunkInMemory = 32;
 constexpr int kChunkDecoding = 4;
 constexpr int kMostAutomaticWorkers = 8;
 
-Augmenter::Options augment_options(const Dataset& data, const LoaderOptions& options) {
-  return {options.width, options.height, data.channels(),
-          options.fit,   options.seed,   options.mean_colour};
+constexpr int kBoxValues = 5;  // of a row: category, cx, cy, w, h
+
+// One for each picture size that a batch may have.
+std::vector<Augmenter> make_augmenters(const Dataset& data, const LoaderOptions& options) {
+  Augmenter::Options augment{options.width, options.height,      data.channels(),    options.fit,
+                             options.seed,  options.mean_colour, options.min_visible};
+  std::vector<Augmenter> augmenters;
+  if (options.sizes.empty()) augmenters.emplace_back(options.transforms, augment);
+  for (const int side : options.sizes) {
+    augment.width = augment.height = side;
+    augmenters.emplace_back(options.transforms, augment);
+  }
+  return augmenters;
+}
+
+bool has_mosaic(const std::vector<TransformSpec>& transforms) {
+  return std::any_of(transforms.begin(), transforms.end(), [](const TransformSpec& spec) {
+    return std::holds_alternative<Mosaic>(spec);
+  });
 }
 
 // Work of about a microsecond a picture is cheaper done at once than handed over.
 bool is_cheap(const Dataset& data, const LoaderOptions& options) {
+  if (data.has_boxes() || !options.sizes.empty()) return false;
   if (!data.in_memory() || data.width() != options.width || data.height() != options.height)
     return false;
   return std::all_of(
@@ -48,29 +65,68 @@ const Dataset& check_data(const Dataset& data, const LoaderOptions& options) {
                     "\"last_batch: keep\"",
                     data.size(), options.batch));
   }
+  if (has_mosaic(options.transforms) && !data.has_boxes()) {
+    throw ConfigError("mosaic needs data with boxes");
+  }
+  const int capacity = box_capacity(data, options.transforms);
+  if (options.max_boxes > 0 && options.max_boxes < capacity) {
+    throw ConfigError(fmt::format("pictures have up to {} boxes, the network takes {}", capacity,
+                                  options.max_boxes));
+  }
   return data;
 }
 
-void reserve(Batch& batch, const LoaderOptions& options, int channels) {
+void reserve(Batch& batch, const LoaderOptions& options, const Dataset& data) {
   const auto count = static_cast<std::size_t>(options.batch);
-  batch.images.resize(count * options.height * options.width * channels);
+  batch.height = options.height;
+  batch.width = options.width;
+  if (!options.sizes.empty()) {
+    batch.height = batch.width = *std::max_element(options.sizes.begin(), options.sizes.end());
+  }
+  batch.images.resize(count * batch.height * batch.width * data.channels());
   batch.labels.resize(count);
   batch.indices.resize(count);
+  if (!data.has_boxes()) return;
+  batch.max_boxes =
+      options.max_boxes > 0 ? options.max_boxes : box_capacity(data, options.transforms);
+  batch.boxes.resize(count * batch.max_boxes * kBoxValues);
+}
+
+// The boxes of a sample as rows of a batch.
+void write_boxes(const std::vector<LabelBox>& boxes, int sample, Batch& batch) {
+  const std::size_t size = static_cast<std::size_t>(batch.max_boxes) * kBoxValues;
+  float* row = batch.boxes.data() + static_cast<std::size_t>(sample) * size;
+  float* const end = row + size;
+  for (const LabelBox& label : boxes) {
+    if (label.crowd) continue;
+    DAYBREAK_ASSERT(row < end);
+    const float values[kBoxValues] = {static_cast<float>(label.category), label.box.cx,
+                                      label.box.cy, label.box.w, label.box.h};
+    row = std::copy(values, values + kBoxValues, row);
+  }
+  constexpr float kUnused[kBoxValues] = {-1.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+  while (row < end) row = std::copy(kUnused, kUnused + kBoxValues, row);
 }
 
 }  // namespace
 
+int box_capacity(const Dataset& data, const std::vector<TransformSpec>& transforms) {
+  if (!data.has_boxes()) return 0;
+  const int most = std::max(1, data.most_boxes() * (has_mosaic(transforms) ? 4 : 1));
+  return (most + 7) / 8 * 8;
+}
+
 Loader::Loader(const Dataset& data, LoaderOptions options)
     : data_(check_data(data, options)),
       options_(std::move(options)),
-      augmenter_(options_.transforms, augment_options(data_, options_)) {
+      augmenters_(make_augmenters(data_, options_)) {
   setup_opencv();
   order_.reserve(static_cast<std::size_t>(data_.size()));
   chunk_ = data_.in_memory() ? kChunkInMemory : kChunkDecoding;
   const int workers = worker_count(data_, options_);
   // The caller holds one batch while the others are made.
   slots_.resize(workers == 0 ? 1 : static_cast<std::size_t>(std::max(1, options_.prefetch)) + 1);
-  for (Slot& slot : slots_) reserve(slot.batch, options_, data_.channels());
+  for (Slot& slot : slots_) reserve(slot.batch, options_, data_);
   scratch_.resize(static_cast<std::size_t>(workers == 0 ? chunk_count() : workers));
   try {
     for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
@@ -129,6 +185,15 @@ void Loader::start(std::int64_t epoch, std::int64_t offset) {
   work_.notify_all();
 }
 
+// The same for all batches of a group of size_every, whatever comes before.
+std::size_t Loader::draw_size(std::int64_t epoch, std::int64_t offset) const {
+  if (augmenters_.size() == 1) return 0;
+  const std::int64_t group = offset / options_.batch / std::max(1, options_.size_every);
+  Draws draws(options_.seed, Purpose::picture_size, static_cast<std::uint64_t>(epoch),
+              static_cast<std::uint64_t>(group));
+  return draws.below(static_cast<std::uint32_t>(augmenters_.size()));
+}
+
 bool Loader::prepare(Slot& slot) {
   const std::int64_t wanted = options_.last_batch == LastBatch::keep ? 1 : options_.batch;
   if (data_.size() - offset_ < wanted) {
@@ -143,6 +208,12 @@ bool Loader::prepare(Slot& slot) {
   Batch& batch = slot.batch;
   batch.epoch = epoch_;
   batch.offset = offset_;
+  slot.augmenter = draw_size(epoch_, offset_);
+  batch.height = augmenters_[slot.augmenter].options().height;
+  batch.width = augmenters_[slot.augmenter].options().width;
+  // Room for the largest size is there already.
+  batch.images.resize(static_cast<std::size_t>(options_.batch) * batch.height * batch.width *
+                      data_.channels());
   batch.count = static_cast<int>(std::min<std::int64_t>(options_.batch, data_.size() - offset_));
   for (int i = 0; i < options_.batch; ++i) {
     const std::int64_t at = offset_ + std::min(i, batch.count - 1);
@@ -158,15 +229,22 @@ bool Loader::prepare(Slot& slot) {
 
 void Loader::make_chunk(Slot& slot, int chunk, Scratch& scratch) {
   Batch& batch = slot.batch;
-  const std::size_t bytes =
-      static_cast<std::size_t>(options_.height) * options_.width * data_.channels();
+  const std::size_t bytes = static_cast<std::size_t>(batch.height) * batch.width * data_.channels();
+  const Augmenter& augmenter = augmenters_[slot.augmenter];
   const int begin = chunk * chunk_;
   const int end = std::min(options_.batch, begin + chunk_);
   for (int i = begin; i < end; ++i) {
     const std::int64_t sample = batch.indices[static_cast<std::size_t>(i)];
     const PictureView picture = data_.picture(sample, scratch.read);
-    augmenter_.apply(picture, batch.epoch, sample, scratch.augment,
-                     batch.images.data() + static_cast<std::size_t>(i) * bytes);
+    std::uint8_t* out = batch.images.data() + static_cast<std::size_t>(i) * bytes;
+    if (!data_.has_boxes()) {
+      augmenter.apply(picture, batch.epoch, sample, scratch.augment, out);
+      continue;
+    }
+    scratch.boxes = data_.boxes(sample);
+    augmenter.apply(picture, batch.epoch, sample, scratch.augment, out,
+                    {&scratch.boxes, &data_, &scratch.read});
+    write_boxes(scratch.boxes, i, batch);
   }
 }
 

@@ -18,9 +18,15 @@ namespace daybreak {
 /// before, the rest repeats the last sample and does not count.
 struct Batch {
   std::vector<std::uint8_t> images;   ///< [batch, height, width, channels], RGB
+  int height = 0, width = 0;          ///< of these pictures; changes with LoaderOptions::sizes
   std::vector<std::int32_t> labels;   ///< [batch]
   std::vector<std::int64_t> indices;  ///< [batch] positions in the Dataset
-  int count = 0;                      ///< valid samples; 0: the epoch is over (and repeat is off)
+  /// Detection sets: rows (category, centre x, centre y, width, height) [batch, max_boxes, 5], as
+  /// fractions of the network's picture, after augmentation and without crowds. Rows without a box
+  /// are (-1, 0, 0, 0, 0) and stand behind the others.
+  std::vector<float> boxes;
+  int max_boxes = 0;
+  int count = 0;  ///< valid samples; 0: the epoch is over (and repeat is off)
   std::int64_t epoch = 0;
   std::int64_t offset = 0;  ///< of its first sample in the epoch's order
 };
@@ -28,8 +34,12 @@ struct Batch {
 struct LoaderOptions {
   int batch = 128;
   int height = 32, width = 32;
+  std::vector<int> sizes;    ///< sides of square pictures; where given, every batch draws one
+  int size_every = 1;        ///< batches in a row that share a size
+  int max_boxes = 0;         ///< rows of boxes a sample; 0: box_capacity of the data
+  double min_visible = 0.2;  ///< share of its area below which a cut box is dropped
   std::vector<TransformSpec> transforms;
-  Fit fit = Fit::stretch;
+  FitRule fit;
   std::vector<std::uint8_t> mean_colour;  ///< for cutout: a byte per channel; empty: 127
   std::uint64_t seed = 1;
   int workers = -1;  ///< threads; 0: in next(), by the compute team; -1: 0 for pictures in memory
@@ -39,6 +49,11 @@ struct LoaderOptions {
   bool repeat = false;  ///< go on with the next epoch by itself
   int prefetch = 3;     ///< batches made ahead by workers
 };
+
+/// Rows of boxes that a sample of this part needs at most after these transforms, a multiple of 8;
+/// 0 for classification sets. All parts and phases of a training must share the largest, because
+/// the network's graph has this shape.
+int box_capacity(const Dataset& data, const std::vector<TransformSpec>& transforms);
 
 /// Makes batches in order, by worker threads ahead of time or inline. What comes out depends on the
 /// data, the options other than workers and prefetch, and the epoch only. One thread uses a Loader.
@@ -68,12 +83,14 @@ class Loader {
   struct Scratch {
     ReadScratch read;
     AugmentScratch augment;
+    std::vector<LabelBox> boxes;
   };
   struct Slot {
     Batch batch;
     int chunks_left = 0;       // not yet made
     std::exception_ptr error;  // of the lowest chunk that failed
     int error_chunk = 0;
+    std::size_t augmenter = 0;  // of this batch's size
   };
   struct Task {
     Slot* slot = nullptr;
@@ -81,6 +98,7 @@ class Loader {
   };
 
   int chunk_count() const;
+  std::size_t draw_size(std::int64_t epoch, std::int64_t offset) const;
   bool prepare(Slot& slot);  // what the slot will hold; false at the end of the data
   void make_chunk(Slot& slot, int chunk, Scratch& scratch);
   bool take_task(Task& task);
@@ -93,8 +111,8 @@ class Loader {
 
   Dataset data_;
   LoaderOptions options_;
-  Augmenter augmenter_;
-  int chunk_ = 32;  // samples made by one thread at a time
+  std::vector<Augmenter> augmenters_;  // one a size
+  int chunk_ = 32;                     // samples made by one thread at a time
 
   // Where the next batch to be prepared starts. With workers: guarded by mutex_, as all below.
   std::vector<std::uint32_t> order_;

@@ -112,6 +112,12 @@ SourceParts open_source(const SourceRequest& request) {
       return open_cifar(request);
     case DataFormat::folder:
       return open_folder(request);
+    case DataFormat::yolo:
+      return open_yolo(request);
+    case DataFormat::voc:
+      return open_voc(request);
+    case DataFormat::coco:
+      return open_coco(request);
     case DataFormat::synthetic:
       break;
   }
@@ -162,8 +168,17 @@ void warn_empty_classes(const Dataset& train) {
     }
   }
   if (empty == 0) return;
-  spdlog::warn("data: {} of {} classes have no training picture: {}{}", empty, sizes.size(), names,
-               empty > kShown ? ", ..." : "");
+  spdlog::warn("data: {} of {} classes have no training {}: {}{}", empty, sizes.size(),
+               train.has_boxes() ? "box" : "picture", names, empty > kShown ? ", ..." : "");
+}
+
+void warn_bad_labels(const DataParts& parts) {
+  constexpr std::size_t kShown = 10;
+  if (parts.bad_label_count == 0) return;
+  for (std::size_t i = 0; i < parts.bad_labels.size() && i < kShown; ++i) {
+    spdlog::warn("data: left out {}: {}", parts.bad_labels[i].path, parts.bad_labels[i].reason);
+  }
+  spdlog::warn("data: {} boxes could not be used and were left out", parts.bad_label_count);
 }
 
 }  // namespace
@@ -174,8 +189,10 @@ DataParts open_data(const DataSpec& spec, const InputSpec& input, const OpenOpti
   DataParts parts;
   parts.source = chosen.source->format == DataFormat::synthetic ? "synthetic" : chosen.dir;
   spdlog::info("data: {} from {}", printable(spec.name), printable(parts.source));
+  LabelPolicy labels(spec.on_bad_label);
   const SourceParts opened =
-      open_source({spec, *chosen.source, input, options, chosen.dir, &parts.bad_inputs});
+      open_source({spec, *chosen.source, input, options, chosen.dir, &parts.bad_inputs, &labels});
+  labels.move_to(parts);
   parts.train = limited(opened.train, spec.train_limit);
   parts.val = limited(opened.val, 0);
   parts.test = limited(opened.test, spec.test_limit);
@@ -183,7 +200,7 @@ DataParts open_data(const DataSpec& spec, const InputSpec& input, const OpenOpti
   if (parts.test.empty()) {
     if (parts.val.empty()) {
       throw DataError(printable(parts.source),
-                      fmt::format("no test part: no folder \"{}\" or \"{}\"; add one, or take a "
+                      fmt::format("no test part: no \"{}\" or \"{}\"; add one, or take a "
                                   "validation part with \"split\"",
                                   chosen.source->test, chosen.source->val));
     }
@@ -194,6 +211,7 @@ DataParts open_data(const DataSpec& spec, const InputSpec& input, const OpenOpti
   if (!parts.bad_inputs.empty()) {
     spdlog::warn("data: {} pictures could not be used and were left out", parts.bad_inputs.size());
   }
+  warn_bad_labels(parts);
   return parts;
 }
 

@@ -22,9 +22,7 @@ constexpr std::int64_t kReportEvery = 2048;  // files between two calls of progr
 constexpr std::size_t kProbeBytes = std::size_t{64} << 10;
 
 std::string path_of(const PictureStore& store, std::int64_t i) {
-  const auto at = static_cast<std::size_t>(i);
-  return store.root + "/" + store.dirs[static_cast<std::size_t>(store.labels[at])] + "/" +
-         store.files[at];
+  return store.path(static_cast<std::size_t>(i));
 }
 
 // Headers of large files are nearly always in their first bytes.
@@ -104,6 +102,11 @@ void move_sample(PictureStore& store, std::size_t from, std::size_t to, std::uin
     store.heights[to] = store.heights[from];
   }
   if (from != to) store.files[to] = std::move(store.files[from]);
+  if (from != to && store.has_boxes) {
+    store.boxes[to] = std::move(store.boxes[from]);
+    store.sizes[to] = store.sizes[from];
+    if (!store.ids.empty()) store.ids[to] = store.ids[from];
+  }
   store.labels[to] = store.labels[from];
 }
 
@@ -141,6 +144,13 @@ PictureCache::Sizes PictureCache::probe(const PictureStore& store) const {
     const ImageInfo info = probe_file(path_of(store, i), scratch.file);
     sizes.widths[static_cast<std::size_t>(i)] = info.w;
     sizes.heights[static_cast<std::size_t>(i)] = info.h;
+    if (!store.has_boxes) return;
+    const auto [said_w, said_h] = store.sizes[static_cast<std::size_t>(i)];
+    if (said_w > 0 && (said_w != info.w || said_h != info.h)) {
+      throw DataError(
+          printable(path_of(store, i)),
+          fmt::format("is {} x {} pixels, its label says {} x {}", info.w, info.h, said_w, said_h));
+    }
   });
   return sizes;
 }
@@ -155,7 +165,8 @@ PictureCache::Keep PictureCache::choose(const PictureStore& store, const Sizes& 
     fitted += bytes_of(input_.width, input_.height, store.channels);
   }
   if (stored <= bytes_left_) return Keep::as_stored;
-  if (options_.cache_fitted && fitted <= bytes_left_) return Keep::fitted;
+  // Boxes follow a picture from its own size.
+  if (options_.cache_fitted && !store.has_boxes && fitted <= bytes_left_) return Keep::fitted;
   if (spec_.cache == CacheMode::host) {
     throw DeviceError(
         fmt::format("{}: cannot keep {} decoded pictures in memory: {} MiB needed, {} MiB free; "
@@ -196,7 +207,7 @@ void PictureCache::decode(PictureStore& store, Sizes& sizes, Keep keep) {
       if (keep == Keep::nothing) return;
       std::uint8_t* target = store.pixels.data() + store.offsets[at];
       if (fitted) {
-        fit_picture(image.view(), input_.width, input_.height, input_.fit, target);
+        fit_picture(image.view(), input_.width, input_.height, input_.rule(), target);
       } else {
         std::memcpy(target, image.hwc.data(), image.hwc.size());
       }
@@ -244,6 +255,11 @@ void PictureCache::drop_bad(PictureStore& store, const Sizes& sizes,
   }
   store.files.resize(kept);
   store.labels.resize(kept);
+  if (store.has_boxes) {
+    store.boxes.resize(kept);
+    store.sizes.resize(kept);
+    if (!store.ids.empty()) store.ids.resize(kept);
+  }
   if (!store.in_memory) return;
   store.pixels.resize(bytes);
   store.offsets.resize(kept);
@@ -253,6 +269,9 @@ void PictureCache::drop_bad(PictureStore& store, const Sizes& sizes,
 
 void PictureCache::load(PictureStore& store, std::vector<BadInput>& bad_inputs) {
   Sizes sizes = probe(store);
+  for (std::size_t i = 0; store.has_boxes && i < sizes.widths.size(); ++i) {
+    store.sizes[i] = {sizes.widths[i], sizes.heights[i]};
+  }
   if (spec_.on_error == OnError::error) drop_bad(store, sizes, bad_inputs);  // before the long part
   const Keep keep = choose(store, sizes);
   // Without a cache only `skip` must know all bad files now; else they show when they are used.

@@ -96,4 +96,46 @@ void color_jitter(std::uint8_t* pixels, std::int64_t count, int channels,
   }
 }
 
+namespace {
+
+// Log-uniform would be as good; Darknet draws the factor and then whether to invert it.
+float draw_scale(double largest, Draws& draws) {
+  const float factor = draws.uniform(1.0f, static_cast<float>(largest));
+  return draws.uniform() < 0.5f ? factor : 1.0f / factor;
+}
+
+}  // namespace
+
+HsvFactors draw_hsv(const Hsv& spec, Draws& draws) {
+  HsvFactors factors;
+  factors.hue = static_cast<float>(spec.hue) * draws.uniform(-1.0f, 1.0f);
+  factors.saturation = draw_scale(spec.saturation, draws);
+  factors.exposure = draw_scale(spec.exposure, draws);
+  return factors;
+}
+
+void change_hsv(std::uint8_t* pixels, std::int64_t count, int channels, const HsvFactors& factors) {
+  if (channels != 3) {
+    for (std::int64_t i = 0; i < count * channels; ++i) {
+      pixels[i] = to_byte(static_cast<float>(pixels[i]) * factors.exposure);
+    }
+    return;
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::uint8_t* p = pixels + 3 * i;
+    const float high = std::max({p[0], p[1], p[2]});
+    const float low = std::min({p[0], p[1], p[2]});
+    const float value = std::min(255.0f, high * factors.exposure);
+    std::array<float, 3> rgb{value, value, value};
+    if (high > low) {
+      const float saturation = std::min(1.0f, (high - low) / high * factors.saturation);
+      const float slope = saturation * value / (high - low);
+      for (std::size_t c = 0; c < 3; ++c)
+        rgb[c] = value - slope * (high - static_cast<float>(p[c]));
+      if (factors.hue != 0.0f) rgb = shift_hue(rgb, factors.hue);
+    }
+    for (std::size_t c = 0; c < 3; ++c) p[c] = to_byte(rgb[c]);
+  }
+}
+
 }  // namespace daybreak

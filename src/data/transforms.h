@@ -7,6 +7,7 @@
 
 #include "config/specs.h"
 #include "core/philox.h"
+#include "data/fit.h"
 #include "data/image.h"
 
 // The single transforms: for each kind a function that draws its parameters and one that applies
@@ -56,6 +57,18 @@ struct PartRect {
 /// Part of random area and aspect ratio (log-uniform); after ten parts that do not fit, the largest
 /// centred part whose aspect lies in the range.
 PartRect draw_random_part(const RandomResizedCrop& spec, int w, int h, Draws& draws);
+/// The part of a w x h picture that Jitter or Zoom shows, which may reach beyond it. `frame` is
+/// what the network would see without: with a letterbox it reaches beyond the picture, too.
+struct Frame {
+  double x = 0, y = 0, w = 0, h = 0;
+};
+Frame network_frame(int w, int h, int out_w, int out_h, Fit fit);
+PartRect draw_jitter(const Jitter& spec, const Frame& frame, Draws& draws);
+PartRect draw_zoom(const Zoom& spec, const Frame& frame, Draws& draws);
+/// What a part of a w x h picture shows of it and where, when it is resized to out_w x out_h; false
+/// when it shows nothing.
+bool view_geometry(const PartRect& part, int w, int h, int out_w, int out_h, FitGeometry& g);
+
 /// Size after Resize: shorter side = size; size 0: the smallest that covers out_w x out_h. The
 /// other side keeps the aspect, rounded down.
 std::array<int, 2> resized_size(const Resize& spec, int w, int h, int out_w, int out_h);
@@ -71,6 +84,15 @@ JitterFactors draw_color_jitter(const ColorJitter& spec, Draws& draws);
 /// grey pictures take the first two only. Values are rounded and clipped to bytes once.
 void color_jitter(std::uint8_t* pixels, std::int64_t count, int channels,
                   const JitterFactors& factors);
+
+struct HsvFactors {
+  float hue = 0.0f;  ///< turns
+  float saturation = 1.0f, exposure = 1.0f;
+};
+HsvFactors draw_hsv(const Hsv& spec, Draws& draws);
+/// Moves the hue and multiplies saturation and value, both at most 1, in place; grey pictures take
+/// the exposure only.
+void change_hsv(std::uint8_t* pixels, std::int64_t count, int channels, const HsvFactors& factors);
 
 /// Angle in degrees, anticlockwise; 0 when the sample is not rotated.
 float draw_rotate(const Rotate& spec, Draws& draws);

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/box.h"
 #include "core/error.h"
 #include "core/shape.h"
 #include "ops/op.h"
@@ -63,11 +65,39 @@ struct GraphNode {
 };
 
 /// What the inputs of a graph are for; the executor finds them by this.
-enum class InputRole : std::uint8_t { image, labels, target };
+enum class InputRole : std::uint8_t {
+  image,
+  labels,
+  target,
+  boxes,  ///< f32 [N, M, 1, 5]: category (-1: no box), cx, cy, w, h as fractions of the picture
+};
 
 struct GraphInput {
   ValueId value = kNone;
   InputRole role = InputRole::image;
+};
+
+enum class HeadKind : std::uint8_t { yolo, region, ssd };
+
+/// A place where boxes are read off a network, and how: src/detect/decode.h has the formulas.
+/// yolo, region: `raw` is [N, mask.size() * (5 + classes), H, W], for each anchor of the mask
+/// tx, ty, tw, th, objectness and the classes, as the convolution before made them. ssd: 4 offsets,
+/// the score of the background and the classes.
+struct DetectionHead {
+  HeadKind kind = HeadKind::yolo;
+  ValueId raw = kNone;
+  std::vector<std::array<float, 2>>
+      anchors;  ///< w, h: yolo in pixels of the input, region in cells, ssd fractions of the input
+  std::vector<int> mask;  ///< which of the anchors are this head's, never empty
+  int classes = 0;
+  float cells_x = 0.0f, cells_y = 0.0f;  ///< ssd: across the input; 0: as many as the map has
+  float scale_x_y = 1.0f;   ///< how far a centre may leave its cell: s * sigmoid(t) - (s - 1) / 2
+  bool new_coords = false;  ///< yolo: the values arrive squashed; sizes are 4 v^2 * anchor
+  bool softmax = false;     ///< region: classes by softmax, else by sigmoid
+  NmsKind nms = NmsKind::iou;
+  float nms_beta = 0.6f;  ///< exponent of NmsKind::diou
+  std::string layer;
+  Mark mark;
 };
 
 /// A network as operations: plain data, no backend. Nodes are in topological order.
@@ -77,10 +107,11 @@ struct Graph {
   std::vector<Value> values;
   std::vector<Param> params;
   std::vector<GraphInput> inputs;
-  ValueId prediction = kNone;  ///< scores before the loss (logits), or the last value
-  ValueId loss = kNone;        ///< {1, 1, 1, 1}; kNone for a network without a loss
-  ValueId topk = kNone;        ///< output of TopkCount, when the loss takes labels
-  int classes = 0;             ///< channels of the prediction when the loss takes labels
+  ValueId prediction = kNone;        ///< scores before the loss (logits), or the last value
+  ValueId loss = kNone;              ///< {1, 1, 1, 1}; kNone for a network without a loss
+  ValueId topk = kNone;              ///< output of TopkCount, when the loss takes labels
+  int classes = 0;                   ///< of a network with label loss or heads
+  std::vector<DetectionHead> heads;  ///< of a detector, in the order of the layers
 
   ValueId input(InputRole role) const;  ///< kNone when there is none
   std::int64_t trained_parameters() const;

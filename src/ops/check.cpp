@@ -65,6 +65,13 @@ void check_logits_and_labels(std::span<const Shape> inputs) {
   }
 }
 
+void check_boxes(const Shape& map, const Shape& boxes) {
+  if (boxes.n == map.n && boxes.h == 1 && boxes.w == 5) return;
+  throw ShapeError(
+      fmt::format("expected boxes M x 1 x 5 for each of {} samples, got {} with batch {}", map.n,
+                  to_string(boxes), boxes.n));
+}
+
 ParamSpec channel_param(const char* suffix, ParamRole role, int channels) {
   return {suffix, role, {channels}, {1, channels, 1, 1}};
 }

@@ -25,6 +25,9 @@ void check_equal(const Shape& a, const Shape& b);
 /// Throws ShapeError unless inputs are logits [N, K, 1, 1] and labels [N, 1, 1, 1].
 void check_logits_and_labels(std::span<const Shape> inputs);
 
+/// Throws ShapeError unless `boxes` is [N, M, 1, 5] for the batch of `map`.
+void check_boxes(const Shape& map, const Shape& boxes);
+
 /// A parameter over channels: dims [c], shape {1, c, 1, 1}.
 ParamSpec channel_param(const char* suffix, ParamRole role, int channels);
 

@@ -38,8 +38,14 @@ std::string_view to_string(OpKind kind) {
       return "pad";
     case OpKind::add:
       return "add";
+    case OpKind::multiply:
+      return "multiply";
     case OpKind::concat:
       return "concat";
+    case OpKind::slice:
+      return "slice";
+    case OpKind::reorg:
+      return "reorg";
     case OpKind::reshape:
       return "reshape";
     case OpKind::softmax_xent:
@@ -50,6 +56,12 @@ std::string_view to_string(OpKind kind) {
       return "distance";
     case OpKind::bce:
       return "bce";
+    case OpKind::region_loss:
+      return "region_loss";
+    case OpKind::yolo_loss:
+      return "yolo_loss";
+    case OpKind::ssd_loss:
+      return "ssd_loss";
     case OpKind::topk_count:
       return "topk_count";
   }

@@ -11,6 +11,9 @@ bool always_f32(OpKind kind) {
     case OpKind::distance:
     case OpKind::bce:
     case OpKind::topk_count:
+    case OpKind::region_loss:
+    case OpKind::yolo_loss:
+    case OpKind::ssd_loss:
       return true;
     default:
       return false;

@@ -18,6 +18,7 @@ std::string html_confusion(const ReportData& data);
 std::string html_classes(const ReportData& data);
 std::string html_mistakes(const ReportData& data);
 std::string html_samples(const ReportData& data);
+std::string html_found(const ReportData& data);
 std::string html_texts(const ReportData& data);
 std::string html_machine(const ReportData& data);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "io/atomic_file.h"
+#include "report/detection_report.h"
 #include "report/html_parts.h"
 #include "report/svg_plot.h"
 #include "report/text.h"
@@ -125,6 +126,12 @@ std::vector<Plot> report_plots(const ReportData& data) {
   }
   if (!accuracy.series.empty()) plots.push_back(std::move(accuracy));
 
+  Plot precision = plot_by_epoch(data, "mean average precision by epoch");
+  precision.y.label = "mAP";
+  add_epoch_series(precision, data, "IoU 0.50", column(data, &EpochRow::val_map50), 0);
+  add_epoch_series(precision, data, "IoU 0.50 to 0.95", column(data, &EpochRow::val_map), 1);
+  if (!precision.series.empty()) plots.push_back(std::move(precision));
+
   if (data.steps.size() < 2) return plots;
   plots.push_back(step_loss_plot(data));
   const std::vector<double> lr = column(data, &StepSample::lr);
@@ -170,6 +177,10 @@ std::string html_report(const ReportData& data) {
   body += html_warnings(data);
   body += html_curves(data);
   body += html_epochs(data);
+  if (data.detection) {
+    body += html_detection(*data.detection, data.class_names, data.metrics_of);
+  }
+  body += html_found(data);
   body += html_mistakes(data);
   body += html_confusion(data);
   body += html_classes(data);

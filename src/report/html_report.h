@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/image.h"
+#include "detect/average_precision.h"
 #include "report/classification_metrics.h"
 #include "report/plot.h"
 #include "report/run_log.h"
@@ -18,6 +19,13 @@ struct MistakePicture {
   WrongSample sample;
   Image picture;
   std::string source;  ///< file name, when there is one
+};
+
+/// A picture with its true boxes and those a detector found.
+struct FoundPicture {
+  Image picture;       ///< with the boxes drawn
+  std::string source;  ///< file name
+  int truths = 0, found = 0;
 };
 
 /// A step at which something changes, such as a phase: a line in the curves over steps.
@@ -45,8 +53,10 @@ struct ReportData {
 
   std::vector<std::string> class_names;
   std::optional<ClassificationResult> metrics;
-  std::string metrics_of;  ///< "test split, best weights (epoch 5)"
+  std::optional<DetectionMetrics> detection;  ///< of detectors, in place of `metrics`
+  std::string metrics_of;                     ///< "test split, best weights (epoch 5)"
   std::vector<MistakePicture> mistakes;
+  std::vector<FoundPicture> found;
   std::optional<Image> training_samples;  ///< picture_grid() of augmented samples
 
   std::string layers_text;  ///< the table of `describe`

@@ -157,6 +157,20 @@ std::string html_mistakes(const ReportData& data) {
                  "<div class=\"shots\">\n" + html + "</div>\n");
 }
 
+std::string html_found(const ReportData& data) {
+  std::string html;
+  for (const FoundPicture& one : data.found) {
+    html += fmt::format(
+        "<figure class=\"found\"><img alt=\"{0}\" src=\"{1}\"/><div class=\"no\">{0}: {2} "
+        "there, {3} found</div></figure>\n",
+        xml_escape(one.source), png_data_uri(one.picture), one.truths, one.found);
+  }
+  if (html.empty()) return "";
+  return section("found", "Pictures",
+                 "White: what is there. Colours: what was found with a score of at least 0.25.",
+                 "<div class=\"pictures\">\n" + html + "</div>\n");
+}
+
 std::string html_samples(const ReportData& data) {
   if (!data.training_samples || data.training_samples->w <= 0) return "";
   return section("samples", "Training samples", "Pictures as the network saw them, augmented.",

@@ -89,6 +89,7 @@ std::string links(const ReportData& data) {
   link(!data.mistakes.empty(), "mistakes", "Worst mistakes");
   link(matrix, "confusion", "Confusion matrix");
   link(data.metrics.has_value(), "classes", "Classes");
+  link(data.detection.has_value(), "detection", "Detection");
   link(data.training_samples && data.training_samples->w > 0, "samples", "Training samples");
   link(!data.layers_text.empty(), "layers", "Network");
   link(!data.config_text.empty(), "config", "Configuration");

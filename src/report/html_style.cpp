@@ -63,6 +63,9 @@ max-height:150px;overflow:hidden}
 margin-right:8px;vertical-align:2px;overflow:hidden}
 .bar i{display:block;height:100%;border-radius:3px;background:rgb(var(--right))}
 .shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(132px,1fr));gap:18px 16px}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:18px 16px}
+.found{margin:0;font-size:12.5px}
+.found img{display:block;width:100%}
 .shot{margin:0;font-size:12.5px;line-height:1.4;min-width:0}
 .shot img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--soft);
 border-radius:8px;margin-bottom:6px}

@@ -22,6 +22,8 @@ namespace {
 
 constexpr const char* kHeader =
     "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/top1,val/top5,img/s";
+constexpr const char* kDetectionHeader =
+    "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/map50,val/map,img/s";
 constexpr const char* kStepHeader = "step,lr,momentum,train/loss";
 
 // The shortest text that reads back as the same number; empty for kNoValue.
@@ -33,11 +35,12 @@ std::string fixed_cell(double value, int decimals) {
   return std::isnan(value) ? "" : fmt::format("{:.{}f}", value, decimals);
 }
 
-std::string row_text(const EpochRow& row) {
-  return fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", row.epoch, row.step, row.samples,
-                     fixed_cell(row.seconds, 3), cell(row.lr), cell(row.momentum),
-                     cell(row.train_loss), cell(row.val_loss), cell(row.val_top1),
-                     cell(row.val_top5), fixed_cell(row.images_per_second, 1));
+std::string row_text(const EpochRow& row, bool detection) {
+  return fmt::format(
+      "{},{},{},{},{},{},{},{},{},{},{}\n", row.epoch, row.step, row.samples,
+      fixed_cell(row.seconds, 3), cell(row.lr), cell(row.momentum), cell(row.train_loss),
+      cell(row.val_loss), cell(detection ? row.val_map50 : row.val_top1),
+      cell(detection ? row.val_map : row.val_top5), fixed_cell(row.images_per_second, 1));
 }
 
 template <typename Number>
@@ -64,7 +67,7 @@ std::optional<std::array<std::string_view, N>> split_cells(std::string_view line
   return cells;
 }
 
-std::optional<EpochRow> parse_row(std::string_view line) {
+std::optional<EpochRow> parse_row(std::string_view line, bool detection) {
   const auto cells = split_cells<11>(line);
   if (!cells) return std::nullopt;
   EpochRow row;
@@ -72,9 +75,14 @@ std::optional<EpochRow> parse_row(std::string_view line) {
   for (std::size_t i = 0; i < counts.size(); ++i) {
     if (!parse((*cells)[i], *counts[i])) return std::nullopt;
   }
-  const std::array<double*, 8> figures = {
-      &row.seconds,  &row.lr,       &row.momentum, &row.train_loss,
-      &row.val_loss, &row.val_top1, &row.val_top5, &row.images_per_second};
+  const std::array<double*, 8> figures = {&row.seconds,
+                                          &row.lr,
+                                          &row.momentum,
+                                          &row.train_loss,
+                                          &row.val_loss,
+                                          detection ? &row.val_map50 : &row.val_top1,
+                                          detection ? &row.val_map : &row.val_top5,
+                                          &row.images_per_second};
   for (std::size_t i = 0; i < figures.size(); ++i) {
     if (!parse_cell((*cells)[i + counts.size()], *figures[i])) return std::nullopt;
   }
@@ -96,9 +104,11 @@ std::vector<std::string_view> whole_lines(std::string_view text) {
 std::vector<EpochRow> parse_rows(std::string_view text) {
   std::vector<EpochRow> rows;
   const std::vector<std::string_view> lines = whole_lines(text);
-  if (lines.empty() || lines[0] != kHeader) return rows;
+  if (lines.empty()) return rows;
+  const bool detection = lines[0] == kDetectionHeader;
+  if (!detection && lines[0] != kHeader) return rows;
   for (std::size_t i = 1; i < lines.size(); ++i) {
-    if (const auto row = parse_row(lines[i])) rows.push_back(*row);
+    if (const auto row = parse_row(lines[i], detection)) rows.push_back(*row);
   }
   return rows;
 }
@@ -117,14 +127,17 @@ std::vector<EpochRow> read_results_csv(const std::string& path) {
   return parse_rows(text_of_file(path));
 }
 
-ResultsCsv::ResultsCsv(std::string path, std::int64_t resumed_epoch) : path_(std::move(path)) {
+ResultsCsv::ResultsCsv(std::string path, std::int64_t resumed_epoch, bool detection)
+    : path_(std::move(path)), detection_(detection) {
+  const std::string header = detection ? kDetectionHeader : kHeader;
   const std::string before = text_of_file(path_);
   const std::vector<std::string_view> lines = whole_lines(before);
-  if (!lines.empty() && lines[0] != kHeader) write_file_atomically(path_ + ".old", before);
-  std::string content = std::string(kHeader) + '\n';
-  for (const EpochRow& row : parse_rows(before)) {
+  const bool same = !lines.empty() && lines[0] == header;
+  if (!lines.empty() && !same) write_file_atomically(path_ + ".old", before);
+  std::string content = header + '\n';
+  for (const EpochRow& row : same ? parse_rows(before) : std::vector<EpochRow>()) {
     if (row.epoch > resumed_epoch) continue;
-    content += row_text(row);
+    content += row_text(row, detection);
     rows_.push_back(row);
   }
   if (content != before) write_file_atomically(path_, content);
@@ -133,7 +146,7 @@ ResultsCsv::ResultsCsv(std::string path, std::int64_t resumed_epoch) : path_(std
 }
 
 void ResultsCsv::add(const EpochRow& row) {
-  const std::string text = row_text(row);
+  const std::string text = row_text(row, detection_);
   const int error = write_fully(fd_.get(), std::as_bytes(std::span(text)));
   if (error != 0) throw_file_error(path_, "write", error);
   rows_.push_back(row);
@@ -215,9 +228,12 @@ std::string summary_json(const RunSummary& summary) {
   put(json["final"], "loss", summary.final_loss);
   put(json["final"], "top1", summary.final_top1);
   put(json["final"], "top5", summary.final_top5);
+  put(json["final"], "map50", summary.final_map50);
+  put(json["final"], "map", summary.final_map);
   if (summary.best_epoch > 0) {
     json["best"] = {{"epoch", summary.best_epoch}};
     put(json["best"], "top1", summary.best_top1);
+    put(json["best"], "map50", summary.best_map50);
   }
   json["device"] = summary.device;
   json["threads"] = summary.threads;

@@ -28,6 +28,8 @@ struct EpochRow {
   double val_loss = kNoValue;
   double val_top1 = kNoValue;
   double val_top5 = kNoValue;
+  double val_map50 = kNoValue;  ///< of detectors, where classifiers have top1 and top5
+  double val_map = kNoValue;
   double images_per_second = kNoValue;  ///< of the epoch's training
 };
 
@@ -36,7 +38,8 @@ class ResultsCsv {
  public:
   /// Rows after epoch `resumed_epoch` and damaged rows are dropped by an atomic replacement before
   /// anything is appended; 0 starts anew. A file with other columns is kept as PATH.old.
-  ResultsCsv(std::string path, std::int64_t resumed_epoch);
+  /// `detection`: with columns for mAP in place of those for accuracy.
+  ResultsCsv(std::string path, std::int64_t resumed_epoch, bool detection = false);
 
   /// Throws DeviceError when the row cannot be written.
   void add(const EpochRow& row);
@@ -45,6 +48,7 @@ class ResultsCsv {
 
  private:
   std::string path_;
+  bool detection_ = false;
   FileDescriptor fd_;
   std::vector<EpochRow> rows_;
 };
@@ -96,8 +100,9 @@ struct RunSummary {
   double seconds = 0.0;  ///< training and its validation, without build or download
   double images_per_second = kNoValue;
   double final_loss = kNoValue, final_top1 = kNoValue, final_top5 = kNoValue;  ///< on validation
+  double final_map50 = kNoValue, final_map = kNoValue;                         ///< of detectors
   std::int64_t best_epoch = 0;                                                 ///< 0: there is none
-  double best_top1 = kNoValue;
+  double best_top1 = kNoValue, best_map50 = kNoValue;
   std::string device, precision;
   int threads = 0;
   std::uint64_t seed = 0;

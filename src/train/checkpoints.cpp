@@ -79,7 +79,7 @@ CheckpointData checkpoint_of(Session& session, const TrainingState& state,
   meta["epoch_samples"] = std::to_string(state.epoch_samples);
   meta["epoch_seconds"] = format_float(state.epoch_seconds);
   meta["best_value"] = format_float(state.best_value);
-  meta["best_top1"] = format_float(state.best_top1);
+  meta["best_top1"] = format_float(state.best_metric);  // or map50; the name is that of format 1
   meta["best_epoch"] = std::to_string(state.best_epoch);
   meta["first_loss"] = format_float(state.first_loss);
   meta["last_losses"] = text_of(state.last_losses);
@@ -111,7 +111,7 @@ TrainingState restore_checkpoint(Session& session, const CheckpointData& data) {
   state.epoch_samples = meta.integer("epoch_samples");
   state.epoch_seconds = meta.number("epoch_seconds");
   state.best_value = meta.number("best_value");
-  state.best_top1 = meta.number("best_top1");
+  state.best_metric = meta.number("best_top1");
   state.best_epoch = meta.integer("best_epoch");
   state.first_loss = meta.number("first_loss");
   state.last_losses = numbers_of(meta.text("last_losses"));

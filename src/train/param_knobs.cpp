@@ -65,8 +65,32 @@ std::vector<bool> frozen_params(const Graph& graph, const std::vector<std::strin
   return frozen;
 }
 
+namespace {
+
+// The factor of the first group that names the parameter.
+double group_scale(const std::string& name, const std::vector<LrGroup>& groups) {
+  for (const LrGroup& group : groups) {
+    if (matches_any(name, {group.match})) return group.lr_scale;
+  }
+  return 1.0;
+}
+
+void check_groups(const Graph& graph, const std::vector<LrGroup>& groups, const Mark& mark) {
+  for (const LrGroup& group : groups) {
+    const bool found =
+        std::any_of(graph.params.begin(), graph.params.end(),
+                    [&](const Param& param) { return matches_any(param.name, {group.match}); });
+    if (found) continue;
+    throw ConfigError(mark, "\"groups\": \"" + group.match + "\" matches no layer of network \"" +
+                                graph.name + "\"");
+  }
+}
+
+}  // namespace
+
 std::vector<ParamKnobs> param_knobs(const Graph& graph, const OptimizerSpec& spec,
-                                    const std::vector<bool>& frozen) {
+                                    const std::vector<bool>& frozen, const Mark& mark) {
+  check_groups(graph, spec.groups, mark);
   std::vector<ParamKnobs> knobs(graph.params.size());
   for (std::size_t p = 0; p < knobs.size(); ++p) {
     const ParamRole role = graph.params[p].spec.role;
@@ -74,7 +98,8 @@ std::vector<ParamKnobs> param_knobs(const Graph& graph, const OptimizerSpec& spe
     const bool decays = weight || spec.decay_on == DecayOn::all;
     const bool shift = role == ParamRole::bias || role == ParamRole::norm_shift;
     knobs[p].weight_decay = decays ? static_cast<float>(spec.weight_decay) : 0.0f;
-    knobs[p].lr_scale = shift ? static_cast<float>(spec.bias_lr) : 1.0f;
+    knobs[p].lr_scale = static_cast<float>((shift ? spec.bias_lr : 1.0) *
+                                           group_scale(graph.params[p].name, spec.groups));
     knobs[p].frozen = frozen[p];
   }
   return knobs;

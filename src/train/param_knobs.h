@@ -23,8 +23,8 @@ std::vector<bool> frozen_params(const Graph& graph, const std::vector<std::strin
                                 const Mark& mark);
 
 /// Learning-rate factors, weight decay and freezing of every parameter. `decay_on: weights` spares
-/// biases, norm scales and shifts.
+/// biases, norm scales and shifts. Throws ConfigError at `mark` for a group that matches nothing.
 std::vector<ParamKnobs> param_knobs(const Graph& graph, const OptimizerSpec& spec,
-                                    const std::vector<bool>& frozen);
+                                    const std::vector<bool>& frozen, const Mark& mark = {});
 
 }  // namespace daybreak

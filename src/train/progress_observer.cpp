@@ -17,7 +17,9 @@ void ProgressObserver::on_step(const StepEvent& event) {
   const double steps = static_cast<double>(std::max<std::int64_t>(1, state.epoch_steps));
   const Metric metrics[] = {{"loss", state.epoch_loss / steps},
                             {"acc", static_cast<double>(state.epoch_correct) / count}};
-  progress_.step(state.step - steps_before_, state.samples, metrics, event.knobs.lr);
+  const std::span<const Metric> all = metrics;
+  progress_.step(state.step - steps_before_, state.samples, detects_ ? all.first(1) : all,
+                 event.knobs.lr);
 }
 
 void ProgressObserver::on_evaluate(std::int64_t done, std::int64_t total) {
@@ -34,8 +36,13 @@ void ProgressObserver::on_epoch(const EpochEvent& event) {
                             {"acc", event.train_top1},
                             {"val loss", event.row.val_loss},
                             {"val acc", event.row.val_top1}};
+  const Metric found[] = {{"loss", event.row.train_loss},
+                          {"val loss", event.row.val_loss},
+                          {"map50", event.row.val_map50},
+                          {"map", event.row.val_map}};
   EpochSummary summary;
   summary.metrics = metrics;
+  if (detects_) summary.metrics = found;
   summary.images_per_second = event.row.images_per_second;
   summary.seconds = event.row.seconds - seconds_before_;
   summary.best = event.best;

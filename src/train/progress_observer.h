@@ -8,8 +8,9 @@ namespace daybreak {
 /// Shows the training on the terminal: a bar with ETA, or a line an epoch.
 class ProgressObserver final : public Observer {
  public:
-  ProgressObserver(Progress& progress, const Schedule& schedule)
-      : progress_(progress), schedule_(schedule) {}
+  /// `detects`: a detector, which has mAP in place of accuracy.
+  ProgressObserver(Progress& progress, const Schedule& schedule, bool detects)
+      : progress_(progress), schedule_(schedule), detects_(detects) {}
 
   void on_epoch_begin(const TrainingState& state, std::int64_t epoch) override;
   void on_step(const StepEvent& event) override;
@@ -19,6 +20,7 @@ class ProgressObserver final : public Observer {
  private:
   Progress& progress_;
   const Schedule& schedule_;
+  bool detects_ = false;
   std::int64_t steps_before_ = 0;  // the epoch under way
   double seconds_before_ = 0.0;
   bool evaluating_ = false;

@@ -4,14 +4,23 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 
 #include "core/version.h"
+#include "detect/draw.h"
+#include "report/canvas.h"
+#include "report/detection_report.h"
 #include "report/png_plot.h"
 
 namespace daybreak {
 namespace {
 
 constexpr int kGridPictures = 32;
+constexpr float kShownScore = 0.25f;
+constexpr int kShownWidth = 400;
+constexpr int kLargePicture = 200;  // pixels: fewer of them, and fewer side by side
+constexpr int kGridLargePictures = 8;
 
 std::string device_text(const Session& session) {
   const SolverSpec& solver = session.solver();
@@ -20,15 +29,54 @@ std::string device_text(const Session& session) {
                      session.threads(), kNames[static_cast<int>(solver.precision)]);
 }
 
+// A white frame, a pixel or two inside the edges of a box.
+void frame(Image& picture, const Box& box) {
+  const int thick = std::max(1, picture.w / 320);
+  const auto at = [](double value, int side) {
+    return std::clamp(static_cast<int>(std::lround(value)), 0, side - 1);
+  };
+  const int x0 = at((box.cx - box.w / 2.0) * picture.w, picture.w);
+  const int x1 = at((box.cx + box.w / 2.0) * picture.w, picture.w);
+  const int y0 = at((box.cy - box.h / 2.0) * picture.h, picture.h);
+  const int y1 = at((box.cy + box.h / 2.0) * picture.h, picture.h);
+  for (int y = y0; y <= y1; ++y) {
+    for (int x = x0; x <= x1; ++x) {
+      const bool inside = x >= x0 + thick && x <= x1 - thick && y >= y0 + thick && y <= y1 - thick;
+      if (inside) continue;
+      std::uint8_t* pixel = picture.hwc.data() + (static_cast<std::int64_t>(y) * picture.w + x) * 3;
+      pixel[0] = pixel[1] = pixel[2] = 255;
+    }
+  }
+}
+
 // One sample as the loader makes it: fitted and augmented, before normalisation.
-Image picture_of(const Batch& batch, const LoaderOptions& options, int index) {
+Image picture_of(const Batch& batch, int channels, int index) {
   Image image;
-  const std::size_t pixels = static_cast<std::size_t>(options.width) * options.height;
-  image.reshape(options.width, options.height,
-                static_cast<int>(batch.images.size() / (pixels * options.batch)));
+  image.reshape(batch.width, batch.height, channels);
   const std::size_t bytes = static_cast<std::size_t>(image.w) * image.h * image.c;
   const auto begin = batch.images.begin() + static_cast<std::ptrdiff_t>(bytes * index);
   image.hwc.assign(begin, begin + static_cast<std::ptrdiff_t>(bytes));
+  return image;
+}
+
+// The same with its boxes and their classes.
+Image boxed_picture_of(const Batch& batch, const Dataset& data, int index) {
+  Image image = picture_of(batch, data.channels(), index);
+  if (!data.has_boxes() || image.c == 2 || image.c > 3) return image;
+  convert_channels(image, 3);
+  std::vector<LabelledBox> boxes;
+  const float* row = batch.boxes.data() + static_cast<std::size_t>(index) * batch.max_boxes * 5;
+  for (int i = 0; i < batch.max_boxes && row[0] >= 0; ++i, row += 5) {
+    LabelledBox box;
+    box.left = (row[1] - row[3] / 2) * image.w;
+    box.right = (row[1] + row[3] / 2) * image.w;
+    box.top = (row[2] - row[4] / 2) * image.h;
+    box.bottom = (row[2] + row[4] / 2) * image.h;
+    box.category = static_cast<int>(row[0]);
+    box.label = class_name(data.classes(), box.category);
+    boxes.push_back(std::move(box));
+  }
+  draw_boxes(image.hwc.data(), image.w, image.h, boxes);
   return image;
 }
 
@@ -47,23 +95,25 @@ Image sample_grid(const Session& session, int phase, int count) {
   const Batch& batch = loader.next();
   std::vector<Image> pictures;
   std::vector<std::string> labels;
+  const Dataset& train = session.data().train;
   for (int i = 0; i < batch.count; ++i) {
-    pictures.push_back(picture_of(batch, options, i));
-    labels.push_back(class_name(session.data().train.classes(), batch.labels[i]));
+    pictures.push_back(boxed_picture_of(batch, train, i));
+    if (!train.has_boxes()) labels.push_back(class_name(train.classes(), batch.labels[i]));
   }
-  const int scale = std::max(1, 96 / std::max(1, options.width));
-  return picture_grid(pictures, labels, 8, scale);
+  const int scale = std::max(1, 96 / std::max(1, batch.width));
+  return picture_grid(pictures, labels, batch.width > kLargePicture ? 4 : 8, scale);
 }
 
 RunRecorder::RunRecorder(Session& session, std::string run_dir, std::string layers_text,
                          std::int64_t resumed_epoch, std::int64_t resumed_step)
     : session_(session),
       run_dir_(std::move(run_dir)),
-      csv_(run_dir_ + "/results.csv", resumed_epoch),
+      csv_(run_dir_ + "/results.csv", resumed_epoch, session.is_detector()),
       events_(run_dir_) {
   if (resumed_step > 0) curve_.load(run_dir_ + "/steps.csv", resumed_step);
   fill_static_parts(layers_text);
-  const Image grid = sample_grid(session_, 0, kGridPictures);
+  const bool large = session_.config().net.input.width > kLargePicture;
+  const Image grid = sample_grid(session_, 0, large ? kGridLargePictures : kGridPictures);
   write_png(run_dir_ + "/train_batch0.png", grid);
   report_.training_samples = grid;
 }
@@ -73,6 +123,7 @@ void RunRecorder::fill_static_parts(const std::string& layers_text) {
   const Dataset& train = session_.data().train;
   const InputSpec& input = session_.config().net.input;
   summary_.name = solver.name;
+  if (session_.is_detector()) summary_.task = "detection";
   summary_.device = solver.device == "auto" ? "cpu" : solver.device;
   static const char* const kPrecisions[] = {"f32", "bf16", "f16"};
   summary_.precision = kPrecisions[static_cast<int>(solver.precision)];
@@ -105,7 +156,7 @@ void RunRecorder::on_step(const StepEvent& event) {
 void RunRecorder::on_epoch(const EpochEvent& event) {
   const EpochRow& row = event.row;
   events_.scalar("train/loss", row.step, row.train_loss);
-  events_.scalar("train/top1", row.step, event.train_top1);
+  if (!session_.is_detector()) events_.scalar("train/top1", row.step, event.train_top1);
   events_.scalar("lr", row.step, row.lr);
   events_.scalar("momentum", row.step, row.momentum);
   if (event.result != nullptr) {
@@ -118,16 +169,32 @@ void RunRecorder::on_epoch(const EpochEvent& event) {
     summary_.final_top5 = row.val_top5;
     add_mistakes(*event.result);
   }
+  if (event.detection != nullptr) add_detection(event);
   events_.flush();
   if (!event.epoch_done) return;
   csv_.add(row);
   report_.train_top1.push_back(event.train_top1);
   curve_.save(run_dir_ + "/steps.csv");
   summary_.best_epoch = event.state.best_epoch;
-  if (event.state.best_epoch > 0) summary_.best_top1 = event.state.best_top1;
+  if (event.state.best_epoch > 0) {
+    (session_.is_detector() ? summary_.best_map50 : summary_.best_top1) = event.state.best_metric;
+  }
   report_.seconds = row.seconds;
   report_.status = "running";
   write_report();
+}
+
+void RunRecorder::add_detection(const EpochEvent& event) {
+  const EpochRow& row = event.row;
+  events_.scalar("val/loss", row.step, row.val_loss);
+  events_.scalar("val/map50", row.step, row.val_map50);
+  events_.scalar("val/map", row.step, row.val_map);
+  report_.metrics_of = fmt::format("Evaluation after epoch {}", row.epoch);
+  report_.detection = event.detection->metrics;
+  samples_ = event.detection->samples;
+  summary_.final_loss = row.val_loss;
+  summary_.final_map50 = row.val_map50;
+  summary_.final_map = row.val_map;
 }
 
 void RunRecorder::add_mistakes(const ClassificationResult& result) {
@@ -138,6 +205,40 @@ void RunRecorder::add_mistakes(const ClassificationResult& result) {
     mistake.picture = session_.validation().load(sample.index);
     mistake.source = session_.validation().name(sample.index);
     report_.mistakes.push_back(std::move(mistake));
+  }
+}
+
+// Truths in white below, finds in the colours of their classes above.
+void RunRecorder::draw_found() {
+  const Dataset& data = session_.validation();
+  report_.found.clear();
+  for (const FoundSample& sample : samples_) {
+    FoundPicture one;
+    one.picture = data.load(sample.index);
+    convert_channels(one.picture, 3);
+    if (one.picture.w > kShownWidth) {  // photographs as PNG are large
+      const int height =
+          static_cast<int>(std::int64_t{one.picture.h} * kShownWidth / one.picture.w);
+      one.picture = resize_picture(one.picture.view(), kShownWidth, std::max(1, height));
+    }
+    one.source = std::filesystem::path(data.name(sample.index)).filename().string();
+    const int w = one.picture.w, h = one.picture.h;
+    std::vector<LabelledBox> found;
+    const auto add = [&](const Box& box, int category, std::string label) {
+      found.push_back({(box.cx - box.w / 2.0) * w, (box.cy - box.h / 2.0) * h,
+                       (box.cx + box.w / 2.0) * w, (box.cy + box.h / 2.0) * h, category,
+                       std::move(label)});
+    };
+    for (auto d = sample.found.rbegin(); d != sample.found.rend(); ++d) {  // the best on top
+      if (d->score < kShownScore) continue;
+      add(d->box, d->category,
+          fmt::format("{} {:.0f}%", class_name(data.classes(), d->category), d->score * 100.0));
+    }
+    one.found = static_cast<int>(found.size());
+    one.truths = static_cast<int>(data.boxes(sample.index).size());
+    for (const LabelBox& label : data.boxes(sample.index)) frame(one.picture, label.box);
+    draw_boxes(one.picture.hwc.data(), w, h, found);
+    report_.found.push_back(std::move(one));
   }
 }
 
@@ -156,6 +257,10 @@ void RunRecorder::write_pictures() {
   write("results.png", plot_picture(report_plots(report_), 2));
   if (report_.metrics) {
     write("confusion_matrix.png", confusion_picture(*report_.metrics, report_.class_names));
+  }
+  if (report_.detection) {
+    write("PR_curve.png",
+          plot_picture({precision_recall_plot(*report_.detection, report_.class_names)}, 1));
   }
   if (!report_.mistakes.empty()) write("mistakes.png", mistakes_picture(report_));
 }
@@ -183,6 +288,7 @@ void RunRecorder::finish(const TrainingState& state, const std::string& status,
   report_.status = status;
   report_.warnings = warnings;
   report_.seconds = state.seconds;
+  draw_found();
   write_report();
   write_pictures();
   write_summary(run_dir_ + "/results.json", summary_);

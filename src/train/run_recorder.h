@@ -29,7 +29,9 @@ class RunRecorder final : public Observer {
  private:
   void write_report();
   void write_pictures();
+  void draw_found();
   void add_mistakes(const ClassificationResult& result);
+  void add_detection(const EpochEvent& event);
   void fill_static_parts(const std::string& layers_text);
 
   Session& session_;
@@ -39,6 +41,7 @@ class RunRecorder final : public Observer {
   TfEventsWriter events_;
   RunSummary summary_;
   ReportData report_;
+  std::vector<FoundSample> samples_;  // of the latest evaluation of a detector
 };
 
 /// {"daybreak", "0.1.0"}, {"cpu", "..."}: what results may depend on.

@@ -74,9 +74,9 @@ TrainOutcome run_training(SolverConfig config, const TrainOptions& options, Prog
                          : RunFolder::create(options.run_dir);
   log.open_file(folder.path() + "/log.txt");
   say_header(session, session.backend(), folder.path());
-  const std::string layers =
-      layer_table(session.executor().graph(), session.executor().plan(session.phase(0).plans.full),
-                  /*kernels=*/false);
+  const std::string layers = layer_table(
+      session.executor().graph(), session.executor().plan(session.phase(0).plans.front().full),
+      /*kernels=*/false);
   spdlog::info("{}", layers);
   const std::string config_text = print_config(session.config());
   write_file_atomically(folder.path() + "/config.yaml", config_text);
@@ -90,7 +90,7 @@ TrainOutcome run_training(SolverConfig config, const TrainOptions& options, Prog
       state.step == 0 ? 0 : session.schedule().position(state.step).epoch;
   RunRecorder recorder(session, folder.path(), layers, epochs_done, state.step);
   CheckpointObserver checkpoints(session, store, config_text);
-  ProgressObserver shown(progress, session.schedule());
+  ProgressObserver shown(progress, session.schedule(), session.is_detector());
   Trainer trainer(session, std::move(state), {&shown, &recorder, &checkpoints});
   TrainOutcome outcome;
   outcome.run_dir = folder.path();

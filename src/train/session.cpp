@@ -28,10 +28,22 @@ constexpr int kStandInClasses = 10;
 
 // True when every picture is used at the network's size, so that fitted ones may be cached.
 bool keeps_fitted_size(const SolverSpec& spec) {
-  if (sets_size(spec.augment)) return false;
+  if (sets_size(spec.augment) || !spec.multi_scale.empty()) return false;
   return std::none_of(spec.phases.begin(), spec.phases.end(), [](const PhaseSpec& phase) {
     return phase.image || (phase.augment && sets_size(*phase.augment));
   });
+}
+
+// Rows of true boxes that any picture of a training or evaluation may need; 1 without boxes.
+int most_boxes(const DataParts& data, const SolverSpec& spec) {
+  int rows = std::max(box_capacity(data.train, spec.augment), 1);
+  for (const PhaseSpec& phase : spec.phases) {
+    if (phase.augment) rows = std::max(rows, box_capacity(data.train, *phase.augment));
+  }
+  for (const Dataset* part : {&data.train, &data.val, &data.test}) {
+    rows = std::max(rows, box_capacity(*part, {}));
+  }
+  return rows;
 }
 
 // Batches of a training plan that differ only in what the optimizer does share one plan.
@@ -94,8 +106,7 @@ ChooserOptions chooser_options(TuneMode tune, ConvChoice conv, bool training) {
 Session::Session(SolverConfig config, const SessionOptions& options)
     : config_(std::move(config)), threads_(options.threads > 0 ? options.threads : usable_cores()) {
   set_compute_threads(threads_);
-  build_graph(config_.net,
-              {.classes = 0, .with_loss = true});  // every shape error, before any data
+  check_network();
   backend_ = make_backend(config_.spec.device, threads_);
   check_precisions();
   ChooserOptions choose =
@@ -103,8 +114,10 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   choose.replay = options.kernels;
   chooser_ = std::make_unique<KernelChooser>(*backend_, std::move(choose));
   open_input(options);
+  check_task();
   BuildOptions build;
   build.classes = data_.evaluation().class_count();
+  build.max_boxes = most_boxes_ = most_boxes(data_, config_.spec);
   build.classes_source = fmt::format("data set \"{}\" ({})", config_.spec.data.name, data_.source);
   executor_ = std::make_unique<Executor>(build_graph(config_.net, build), *backend_);
   if (options.training) plan_phases();
@@ -118,7 +131,7 @@ Session::Session(SolverConfig config, const SessionOptions& options)
     const PhasePlan& plan = schedule_->phases()[index];
     phase.groups = executor_->params().groups(
         param_knobs(executor_->graph(), plan.optimizer,
-                    frozen_params(executor_->graph(), plan.freeze, plan.mark)));
+                    frozen_params(executor_->graph(), plan.freeze, plan.mark), plan.mark));
   }
 }
 
@@ -139,7 +152,7 @@ void Session::check_precisions() {
 }
 
 // Every error of names and shapes, before any data is read.
-void Session::check_network() const {
+void Session::check_network() {
   NetworkSpec net = config_.net;
   use_placeholder_statistics(net.input);
   BuildOptions options;
@@ -150,6 +163,25 @@ void Session::check_network() const {
                                     "\" has no loss layer, so it cannot be trained or tested; "
                                     "end it with softmax_loss, for example");
   }
+  is_detector_ = !graph.heads.empty();
+}
+
+// A detector needs boxes, a classifier labels.
+void Session::check_task() const {
+  if (is_detector_ && config_.spec.tta_flip) {
+    throw ConfigError(config_.spec.mark, "\"evaluate\": \"tta: flip\" is for classifiers");
+  }
+  if (data_.evaluation().has_boxes() == is_detector_) return;
+  const std::string& data = config_.spec.data.name;
+  const std::string& net = config_.net.name;
+  throw ConfigError(
+      config_.net.mark,
+      is_detector_ ? fmt::format("network \"{}\" finds boxes, but the pictures of data set \"{}\" "
+                                 "have none; use a set of format yolo, voc or coco",
+                                 net, data)
+                   : fmt::format("data set \"{}\" has boxes, but network \"{}\" has no head that "
+                                 "finds them; end it with yolo or ssd",
+                                 data, net));
 }
 
 void Session::open_input(const SessionOptions& options) {
@@ -172,11 +204,13 @@ LoaderOptions Session::loader_options(int batch, int image) const {
   options.batch = batch;
   options.height = image > 0 ? image : input.height;
   options.width = image > 0 ? image : input.width;
-  options.fit = input.fit;
+  options.fit = input.rule();
   options.mean_colour = mean_colour(input);
   options.seed = config_.spec.seed;
   options.workers = config_.spec.data.workers;
   options.last_batch = config_.spec.last_batch;
+  options.min_visible = config_.spec.data.min_visible;
+  if (is_detector_) options.max_boxes = most_boxes_;
   return options;
 }
 
@@ -189,26 +223,62 @@ PlanId Session::plan_for(const PlanRequest& request) {
   return requests_.back().second;
 }
 
+// Anchors are in pixels: another picture size must keep the size of the heads' cells.
+void Session::check_cells(const SizePlans& plans) const {
+  const Graph& graph = executor_->graph();
+  const InputSpec& input = config_.net.input;
+  for (const DetectionHead& head : graph.heads) {
+    const Shape& own = graph.values[head.raw].shape;
+    const Shape& map = executor_->plan(plans.full).shapes[head.raw];
+    if (head.kind != HeadKind::yolo ||
+        (std::int64_t{map.w} * input.width == plans.width * own.w &&
+         std::int64_t{map.h} * input.height == plans.height * own.h)) {
+      continue;
+    }
+    throw ConfigError(
+        head.mark, fmt::format("layer \"{}\": pictures of {} x {} pixels cannot have its cells of "
+                               "{:g} x {:g} pixels; use multiples of them",
+                               head.layer, plans.height, plans.width,
+                               static_cast<double>(input.height) / own.h,
+                               static_cast<double>(input.width) / own.w));
+  }
+}
+
+SizePlans Session::plans_of_size(PlanRequest request, int batch, int height, int width) {
+  SizePlans plans{height, width, -1, -1};
+  request.height = height, request.width = width;
+  request.batch = batch;
+  plans.full = plan_for(request);
+  check_cells(plans);
+  request.batch = static_cast<int>(data_.train.size() % batch);
+  if (config_.spec.last_batch == LastBatch::keep && request.batch > 0) {
+    plans.partial = plan_for(request);
+  }
+  return plans;
+}
+
 void Session::plan_phases() {
   const SolverSpec& spec = config_.spec;
   schedule_ = std::make_unique<Schedule>(spec, data_.train.size());
   const Graph& graph = executor_->graph();
   for (const PhasePlan& phase : schedule_->phases()) {
     PlanRequest request;
-    request.batch = phase.batch;
-    request.height = request.width = phase.image;
     request.dtype = dtypes_.at(phase.precision);
     request.frozen = frozen_params(graph, phase.freeze, phase.mark);
-    request.keep = {graph.loss, graph.prediction};
+    request.keep = {graph.loss};
+    if (!is_detector_) request.keep.push_back(graph.prediction);
     if (graph.topk != kNone) request.keep.push_back(graph.topk);
     PhaseRuntime runtime;
-    runtime.plans.full = plan_for(request);
-    request.batch = static_cast<int>(data_.train.size() % phase.batch);
-    if (spec.last_batch == LastBatch::keep && request.batch > 0) {
-      runtime.plans.partial = plan_for(request);
+    runtime.loader = loader_options(phase.batch, phase.image);
+    if (phase.image == 0) runtime.loader.sizes = spec.multi_scale;
+    if (runtime.loader.sizes.empty()) {
+      runtime.plans.push_back(
+          plans_of_size(request, phase.batch, runtime.loader.height, runtime.loader.width));
+    }
+    for (const int side : runtime.loader.sizes) {
+      runtime.plans.push_back(plans_of_size(request, phase.batch, side, side));
     }
     runtime.optimizer = optimizer_attrs(phase.optimizer);
-    runtime.loader = loader_options(phase.batch, phase.image);
     runtime.loader.transforms = phase.augment;
     runtime.loader.shuffle = true;
     runtime.loader.repeat = true;
@@ -221,7 +291,14 @@ void Session::plan_evaluation() {
   request.mode = Mode::eval;
   request.batch = eval_loader().batch;
   request.dtype = dtypes_.at(config_.spec.precision);
-  request.keep = {executor_->graph().prediction};
+  const Graph& graph = executor_->graph();
+  request.keep = {graph.prediction};
+  if (is_detector_) {
+    request.keep = {graph.loss};
+    for (const DetectionHead& head : graph.heads) {
+      request.keep.push_back(head.raw);
+    }
+  }
   eval_plan_ = executor_->add_plan(request, chooser_->chooser());
 }
 

@@ -53,12 +53,17 @@ class Session {
   int threads() const { return threads_; }
   /// The kernels of convolutions and linear layers: with them a resumed run goes on bit for bit.
   const KernelChoices& kernels() const { return chooser_->choices(); }
+  /// The network has detection heads, the data boxes.
+  bool is_detector() const { return is_detector_; }
 
  private:
-  void check_network() const;
+  void check_network();
   void check_precisions();
+  void check_task() const;
   void open_input(const SessionOptions& options);
   PlanId plan_for(const PlanRequest& request);
+  void check_cells(const SizePlans& plans) const;
+  SizePlans plans_of_size(PlanRequest request, int batch, int height, int width);
   void plan_phases();
   void plan_evaluation();
   LoaderOptions loader_options(int batch, int image) const;
@@ -74,6 +79,8 @@ class Session {
   std::vector<std::pair<PlanRequest, PlanId>> requests_;
   std::vector<PhaseRuntime> phases_;
   PlanId eval_plan_ = -1;
+  bool is_detector_ = false;
+  int most_boxes_ = 1;  // rows of true boxes a picture has in the graph
 };
 
 /// Fills statistics that are still to be measured with mean 0 and deviation 1: enough for shapes.

@@ -5,6 +5,17 @@
 #include <cmath>
 
 namespace daybreak {
+namespace {
+
+const SizePlans& plans_for(const StepPlans& plans, const Batch& batch) {
+  for (const SizePlans& one : plans) {
+    if (one.height == batch.height && one.width == batch.width) return one;
+  }
+  DAYBREAK_ASSERT(false);
+  return plans.front();
+}
+
+}  // namespace
 
 StepReport Supervised::step(const StepPlans& plans, Loader& loader, const StepKnobs& knobs) {
   StepScalars& scalars = executor_.scalars();
@@ -20,8 +31,9 @@ StepReport Supervised::step(const StepPlans& plans, Loader& loader, const StepKn
                    static_cast<std::uint64_t>(part);
     executor_.send_scalars();
     const Batch& batch = loader.next();
+    const SizePlans& sized = plans_for(plans, batch);
     const bool full = batch.count == static_cast<int>(batch.labels.size());
-    forward_backward(full ? plans.full : plans.partial, batch, report);
+    forward_backward(full ? sized.full : sized.partial, batch, report);
     if (knobs.micro_batches == 1) break;
     if (part == 0) {
       executor_.start_accumulation();
@@ -52,6 +64,10 @@ void Supervised::forward_backward(PlanId plan, const Batch& batch, StepReport& r
     executor_.upload(plan, InputRole::labels, batch.labels.data(), count * sizeof(batch.labels[0]));
   }
   if (graph.input(InputRole::target) != kNone) upload_targets(plan, batch);
+  if (graph.input(InputRole::boxes) != kNone) {
+    const std::size_t floats = batch.boxes.size() / batch.labels.size() * count;
+    executor_.upload(plan, InputRole::boxes, batch.boxes.data(), floats * sizeof(float));
+  }
   executor_.forward(plan);
   executor_.backward(plan);
   report.loss += executor_.read_scalar(plan, graph.loss);

@@ -17,11 +17,16 @@ struct StepKnobs {
   std::uint64_t step = 0;  ///< 0-based step of the run
 };
 
-/// Plans of a training step: `partial` takes the smaller last batch of an epoch (last_batch: keep).
-struct StepPlans {
+/// Plans of a training step for pictures of one size: `partial` takes the smaller last batch of an
+/// epoch (last_batch: keep).
+struct SizePlans {
+  int height = 0, width = 0;
   PlanId full = -1;
   PlanId partial = -1;
 };
+
+/// Plans of a training step, one entry for each size that pictures may have.
+using StepPlans = std::vector<SizePlans>;
 
 /// What a step did.
 struct StepReport {

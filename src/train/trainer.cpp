@@ -137,26 +137,48 @@ bool Trainer::evaluation_due(bool epoch_done) const {
                     epoch_done, done + 1);
 }
 
-void Trainer::evaluate_now(EpochEvent& event) {
+double Trainer::evaluate_classifier(EpochEvent& event) {
   static constexpr int kMistakes = 24;
   EvaluateOptions options;
   options.flip = session_.solver().tta_flip;
   options.keep_mistakes = kMistakes;
-  const std::int64_t total = session_.validation().size();
-  options.progress = [&](std::int64_t done) {
-    for (Observer* observer : observers_) observer->on_evaluate(done, total);
-  };
+  options.progress = [this](std::int64_t done) { say_evaluated(done); };
   result_ = evaluate(session_.executor(), session_.eval_plan(), *eval_loader_, options);
   event.result = &result_;
   event.row.val_loss = result_.loss;
   event.row.val_top1 = result_.top1;
   event.row.val_top5 = result_.top5;
+  return result_.top1;
+}
+
+double Trainer::evaluate_detector(EpochEvent& event) {
+  static constexpr int kPictures = 8;
+  DetectionEvaluateOptions options;
+  options.keep_samples = kPictures;
+  options.progress = [this](std::int64_t done) { say_evaluated(done); };
+  detection_ =
+      evaluate_detections(session_.executor(), session_.eval_plan(), *eval_loader_, options);
+  event.detection = &detection_;
+  event.row.val_loss = detection_.loss;
+  event.row.val_map50 = detection_.metrics.map50;
+  event.row.val_map = detection_.metrics.map;
+  return detection_.metrics.map50;
+}
+
+void Trainer::say_evaluated(std::int64_t done) {
+  const std::int64_t total = session_.validation().size();
+  for (Observer* observer : observers_) observer->on_evaluate(done, total);
+}
+
+void Trainer::evaluate_now(EpochEvent& event) {
+  const double metric =
+      session_.is_detector() ? evaluate_detector(event) : evaluate_classifier(event);
   const bool by_loss = session_.solver().checkpoint.best == BestMetric::loss;
-  const double value = by_loss ? -result_.loss : result_.top1;
+  const double value = by_loss ? -event.row.val_loss : metric;
   event.best = state_.best_epoch == 0 || value > state_.best_value;
   if (event.best) {
     state_.best_value = value;
-    state_.best_top1 = result_.top1;
+    state_.best_metric = metric;
     state_.best_epoch = event.row.epoch;
   }
   state_.seconds += elapsed();
@@ -165,7 +187,7 @@ void Trainer::evaluate_now(EpochEvent& event) {
 void Trainer::finish(bool epoch_done) {
   const bool evaluates = evaluation_due(epoch_done);
   if (!epoch_done && !evaluates) return;
-  EpochEvent event{state_, {}, kNoValue, nullptr, false, epoch_done};
+  EpochEvent event{state_, {}, kNoValue, nullptr, nullptr, false, epoch_done};
   event.row.epoch = schedule_.position(state_.step - 1).epoch + 1;
   event.row.step = state_.step;
   event.row.samples = state_.samples;
@@ -175,8 +197,10 @@ void Trainer::finish(bool epoch_done) {
     event.row.train_loss = state_.epoch_loss / static_cast<double>(state_.epoch_steps);
     event.row.images_per_second =
         static_cast<double>(state_.epoch_samples) / std::max(state_.epoch_seconds, 1e-9);
-    event.train_top1 = static_cast<double>(state_.epoch_correct) /
-                       static_cast<double>(std::max<std::int64_t>(1, state_.epoch_samples));
+    if (!session_.is_detector()) {
+      event.train_top1 = static_cast<double>(state_.epoch_correct) /
+                         static_cast<double>(std::max<std::int64_t>(1, state_.epoch_samples));
+    }
   }
   if (evaluates) evaluate_now(event);
   event.row.seconds = state_.seconds;

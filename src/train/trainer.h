@@ -10,6 +10,7 @@
 
 #include "report/classification_metrics.h"
 #include "report/run_log.h"
+#include "train/detection_evaluator.h"
 #include "train/session.h"
 #include "train/supervised.h"
 
@@ -28,7 +29,7 @@ struct TrainingState {
   double epoch_seconds = 0.0;  ///< of training
   // The best evaluation so far; epoch 0: none.
   double best_value = 0.0;
-  double best_top1 = 0.0;
+  double best_metric = 0.0;  ///< its top-1, or map50 of a detector
   std::int64_t best_epoch = 0;
   double first_loss = 0.0;  ///< of the first step: tells an exploding loss
   std::deque<double> last_losses;
@@ -47,7 +48,8 @@ struct EpochEvent {
   const TrainingState& state;
   EpochRow row;
   double train_top1 = kNoValue;                  ///< in training mode, over the epoch so far
-  const ClassificationResult* result = nullptr;  ///< null: not evaluated
+  const ClassificationResult* result = nullptr;  ///< null: not evaluated, or a detector
+  const DetectionResult* detection = nullptr;    ///< of a detector
   bool best = false;
   bool epoch_done = true;  ///< false: an evaluation within an epoch
 };
@@ -87,6 +89,9 @@ class Trainer {
   [[noreturn]] void diverged(const std::string& what) const;
   bool evaluation_due(bool epoch_done) const;
   void evaluate_now(EpochEvent& event);
+  double evaluate_classifier(EpochEvent& event);
+  double evaluate_detector(EpochEvent& event);
+  void say_evaluated(std::int64_t done);
   void finish(bool epoch_done);
   std::int64_t epoch() const;  ///< of the step under way, from 1
   double elapsed();
@@ -98,6 +103,7 @@ class Trainer {
   std::vector<Observer*> observers_;
   std::unique_ptr<Loader> loader_, eval_loader_;
   ClassificationResult result_;  // of the latest evaluation
+  DetectionResult detection_;
   int phase_ = -1;
   Knobs knobs_;
   std::chrono::steady_clock::time_point clock_;

@@ -325,6 +325,39 @@ TEST(Rotate, BorderKeepsFlatPicturesFlat) {
   EXPECT_EQ(at(out, 5, 4, 1), 120);
 }
 
+TEST(Hsv, FactorsOfOneChangeNothing) {
+  Image image = noise_image(20, 10, 3, 4);
+  const Bytes before = image.hwc;
+  change_hsv(image.hwc.data(), 200, 3, {});
+  for (std::size_t i = 0; i < before.size(); ++i) EXPECT_NEAR(image.hwc[i], before[i], 1);
+}
+
+TEST(Hsv, HueSaturationAndExposure) {
+  Bytes red = {200, 0, 0};
+  change_hsv(red.data(), 1, 3, {1.0f / 3, 1.0f, 1.0f});
+  EXPECT_EQ(red, (Bytes{0, 200, 0}));
+  Bytes pale = {200, 100, 100};  // saturation 1/2
+  change_hsv(pale.data(), 1, 3, {0.0f, 1.5f, 1.0f});
+  EXPECT_EQ(pale, (Bytes{200, 50, 50}));
+  change_hsv(pale.data(), 1, 3, {0.0f, 9.0f, 2.0f});  // both end at most at 1
+  EXPECT_EQ(pale, (Bytes{255, 0, 0}));
+  Bytes grey = {100, 200};
+  change_hsv(grey.data(), 2, 1, {0.3f, 2.0f, 1.5f});
+  EXPECT_EQ(grey, (Bytes{150, 255}));
+}
+
+TEST(Hsv, DrawsAreInRange) {
+  for (int i = 0; i < 200; ++i) {
+    Draws draws(1, Purpose::augment, 0, static_cast<std::uint64_t>(i));
+    const HsvFactors factors = draw_hsv({0.1, 1.5, 2.0}, draws);
+    EXPECT_LE(std::abs(factors.hue), 0.1f);
+    EXPECT_GE(factors.saturation, 1 / 1.5f - 1e-6f);
+    EXPECT_LE(factors.saturation, 1.5f);
+    EXPECT_GE(factors.exposure, 0.5f - 1e-6f);
+    EXPECT_LE(factors.exposure, 2.0f);
+  }
+}
+
 TEST(Cutout, FillsAClippedSquare) {
   Image image = flat_image(8, 8, {10, 10, 10});
   const Bytes colour = {1, 2, 3};

@@ -48,6 +48,12 @@ std::vector<OpCase> cases(OpKind kind) {
       return detail::add_cases();
     case OpKind::concat:
       return detail::concat_cases();
+    case OpKind::multiply:
+      return detail::multiply_cases();
+    case OpKind::slice:
+      return detail::slice_cases();
+    case OpKind::reorg:
+      return detail::reorg_cases();
     case OpKind::reshape:
       return detail::reshape_cases();
     case OpKind::softmax_xent:
@@ -58,6 +64,12 @@ std::vector<OpCase> cases(OpKind kind) {
       return detail::distance_cases();
     case OpKind::bce:
       return detail::bce_cases();
+    case OpKind::region_loss:
+      return detail::region_loss_cases();
+    case OpKind::yolo_loss:
+      return detail::yolo_loss_cases();
+    case OpKind::ssd_loss:
+      return detail::ssd_loss_cases();
     case OpKind::topk_count:
       return detail::topk_count_cases();
   }

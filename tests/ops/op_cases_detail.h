@@ -39,12 +39,18 @@ std::vector<OpCase> upsample_cases();
 std::vector<OpCase> pad_cases();
 std::vector<OpCase> add_cases();
 std::vector<OpCase> concat_cases();
+std::vector<OpCase> multiply_cases();
+std::vector<OpCase> reorg_cases();
+std::vector<OpCase> slice_cases();
 std::vector<OpCase> reshape_cases();
 std::vector<OpCase> input_u8_cases();
 std::vector<OpCase> softmax_xent_cases();
 std::vector<OpCase> hinge_cases();
 std::vector<OpCase> distance_cases();
 std::vector<OpCase> bce_cases();
+std::vector<OpCase> region_loss_cases();
+std::vector<OpCase> yolo_loss_cases();
+std::vector<OpCase> ssd_loss_cases();
 std::vector<OpCase> topk_count_cases();
 
 }  // namespace daybreak::detail

@@ -85,6 +85,44 @@ TEST_F(RunLogTest, WritesRowsAtOnce) {
   EXPECT_TRUE(std::isnan(rows[1].val_top1));
 }
 
+TEST_F(RunLogTest, DetectorsHaveColumnsOfTheirOwn) {
+  constexpr const char* kHeaderOfDetectors =
+      "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/map50,val/map,img/s\n";
+  {
+    ResultsCsv csv(path("results.csv"), 0, /*detection=*/true);
+    EpochRow row = row_of(1);
+    row.val_map50 = 0.875;
+    row.val_map = 0.5;
+    csv.add(row);
+  }
+  EXPECT_EQ(content(path("results.csv")),
+            std::string(kHeaderOfDetectors) +
+                "1,469,60000,14.250,0.05,0.9,0.30000000000000004,0.371,0.875,0.5,4213.0\n");
+  const std::vector<EpochRow> rows = read_results_csv(path("results.csv"));
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].val_map50, 0.875);
+  EXPECT_EQ(rows[0].val_map, 0.5);
+  EXPECT_TRUE(std::isnan(rows[0].val_top1));
+  const ResultsCsv resumed(path("results.csv"), 1, /*detection=*/true);
+  EXPECT_EQ(resumed.rows().size(), 1u);
+  const ResultsCsv other(path("results.csv"), 1, /*detection=*/false);
+  EXPECT_TRUE(other.rows().empty());
+  EXPECT_TRUE(content(path("results.csv.old")).starts_with(kHeaderOfDetectors));
+}
+
+TEST_F(RunLogTest, SummariesOfDetectorsHaveMap) {
+  RunSummary summary;
+  summary.task = "detection";
+  summary.final_map50 = 0.9;
+  summary.final_map = 0.6;
+  summary.best_epoch = 3;
+  summary.best_map50 = 0.91;
+  const auto json = nlohmann::json::parse(summary_json(summary));
+  EXPECT_EQ(json["task"], "detection");
+  EXPECT_EQ(json["final"], nlohmann::json::parse(R"({"map50":0.9,"map":0.6})"));
+  EXPECT_EQ(json["best"], nlohmann::json::parse(R"({"epoch":3,"map50":0.91})"));
+}
+
 TEST_F(RunLogTest, DropsRowsAfterTheResumedEpoch) {
   const std::string file = path("results.csv");
   std::string first_three;

@@ -19,7 +19,10 @@
 #include "ops/distance.h"
 #include "ops/hinge.h"
 #include "ops/pool.h"
+#include "ops/region_loss.h"
+#include "ops/ssd_loss.h"
 #include "ops/upsample.h"
+#include "ops/yolo_loss.h"
 
 namespace daybreak {
 
@@ -60,6 +63,25 @@ void fill_distinct(HostTensor& tensor, Generator& generator) {
   for (double& value : tensor.v) value = (value + 1.0) * step - 1.0;
 }
 
+bool takes_boxes(const Op& op) {
+  return op.kind() == OpKind::yolo_loss || op.kind() == OpKind::ssd_loss ||
+         op.kind() == OpKind::region_loss;
+}
+
+/// Rows (category, cx, cy, w, h); about a third are unused.
+void fill_boxes(const Op& op, HostTensor& tensor, Generator& generator) {
+  const bool yolo = op.kind() == OpKind::yolo_loss;
+  const int classes =
+      yolo ? static_cast<const YoloLoss&>(op).classes : static_cast<const SsdLoss&>(op).classes;
+  for (std::size_t row = 0; row + 5 <= tensor.v.size(); row += 5) {
+    const bool used = row == 0 || whole(generator, 0, 2) > 0;
+    tensor.v[row] = used ? whole(generator, 0, classes - 1) : -1.0;
+    for (int k = 1; k < 5; ++k) {
+      tensor.v[row + k] = !used ? 0.0 : uniform(generator, k < 3 ? 0.05 : 0.1, k < 3 ? 0.95 : 0.6);
+    }
+  }
+}
+
 HostTensor make_input(const Op& op, std::size_t i, const std::vector<Shape>& shapes, Fill fill,
                       Generator& generator) {
   HostTensor tensor{shapes[i], std::vector<double>(shapes[i].count())};
@@ -69,6 +91,12 @@ HostTensor make_input(const Op& op, std::size_t i, const std::vector<Shape>& sha
     fill_distinct(tensor, generator);
     return tensor;
   }
+  if (takes_boxes(op) && i + 1 == shapes.size()) {
+    fill_boxes(op, tensor, generator);
+    return tensor;
+  }
+  const bool squashed =
+      op.kind() == OpKind::yolo_loss && static_cast<const YoloLoss&>(op).new_coords;
   for (double& value : tensor.v) {
     if (op.kind() == OpKind::input_u8) {
       value = whole(generator, 0, 255);
@@ -78,6 +106,8 @@ HostTensor make_input(const Op& op, std::size_t i, const std::vector<Shape>& sha
       value = whole(generator, -4, 4);
     } else if (op.kind() == OpKind::bce && i == 1) {
       value = uniform(generator, 0.0, 1.0);
+    } else if (squashed) {
+      value = uniform(generator, 0.05, 0.95);
     } else {
       value = uniform(generator, -2.0, 2.0);
     }
@@ -104,8 +134,41 @@ double min_abs(const HostTensor& tensor) {
   return least;
 }
 
+// Where the derivative of an activation jumps; none for most.
+std::vector<double> kinks(const Activation& act) {
+  switch (act.kind) {
+    case ActKind::relu:
+    case ActKind::leaky:
+    case ActKind::selu:
+    case ActKind::ramp:
+      return {0.0};
+    case ActKind::relu6:
+      return {0.0, 6.0};
+    case ActKind::hard_mish:
+      return {-2.0, 0.0};
+    case ActKind::hardtan:
+      return {-1.0, 1.0};
+    case ActKind::lhtan:
+      return {0.0, 1.0};
+    case ActKind::plse:
+      return {-4.0, 4.0};
+    case ActKind::stair:
+      return {-2.0, -1.0, 0.0, 1.0, 2.0};
+    default:
+      return {};
+  }
+}
+
 bool has_kink(const Activation& act) {
-  return act.kind == ActKind::relu || act.kind == ActKind::leaky;
+  return !kinks(act).empty();
+}
+
+double kink_distance(const Activation& act, const HostTensor& tensor) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const double kink : kinks(act)) {
+    for (const double value : tensor.v) least = std::min(least, std::abs(value - kink));
+  }
+  return least;
 }
 
 double distance_kink(const Distance& op, const OpData& data) {
@@ -163,7 +226,7 @@ double kink_distance(const Op& op, const OpData& data, Mode mode) {
   const double none = std::numeric_limits<double>::infinity();
   switch (op.kind()) {
     case OpKind::act:
-      return has_kink(static_cast<const Act&>(op).act) ? min_abs(data.x[0]) : none;
+      return kink_distance(static_cast<const Act&>(op).act, data.x[0]);
     case OpKind::distance:
       return distance_kink(static_cast<const Distance&>(op), data);
     case OpKind::hinge:
@@ -241,6 +304,8 @@ bool is_exact_on_integers(const Op& op) {
     case OpKind::linear:
     case OpKind::pad:
     case OpKind::concat:
+    case OpKind::slice:
+    case OpKind::reorg:
     case OpKind::reshape:
     case OpKind::topk_count:
       return true;
@@ -289,6 +354,9 @@ std::int64_t reduction_length(const Op& op, const std::vector<Shape>& inputs, Pa
     case OpKind::hinge:
     case OpKind::distance:
     case OpKind::bce:
+    case OpKind::yolo_loss:
+    case OpKind::region_loss:
+    case OpKind::ssd_loss:
       return x.count();
     case OpKind::pool:
       return std::int64_t{static_cast<const Pool&>(op).size_h} *

@@ -42,13 +42,19 @@ CpuOffers hinge_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers input_u8_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers instancenorm_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers linear_cpu_offers(const CpuContext& context, const KernelQuery& query);
+CpuOffers multiply_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers pad_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers pool_cpu_offers(const CpuContext& context, const KernelQuery& query);
+CpuOffers region_loss_cpu_offers(const CpuContext& context, const KernelQuery& query);
+CpuOffers reorg_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers reshape_cpu_offers(const CpuContext& context, const KernelQuery& query);
+CpuOffers slice_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers softmax_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers softmax_xent_cpu_offers(const CpuContext& context, const KernelQuery& query);
+CpuOffers ssd_loss_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers topk_count_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers upsample_cpu_offers(const CpuContext& context, const KernelQuery& query);
+CpuOffers yolo_loss_cpu_offers(const CpuContext& context, const KernelQuery& query);
 
 /// Optimizers over flat arenas, defined in src/ops/update_cpu.cpp.
 std::unique_ptr<UpdateKernel> make_cpu_update(const OptimizerAttrs& attrs);

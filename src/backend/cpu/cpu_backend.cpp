@@ -49,8 +49,14 @@ CpuOffers offers_of(const CpuContext& context, const KernelQuery& query, std::st
       return pad_cpu_offers(context, query);
     case OpKind::add:
       return add_cpu_offers(context, query, reason);
+    case OpKind::multiply:
+      return multiply_cpu_offers(context, query);
     case OpKind::concat:
       return concat_cpu_offers(context, query);
+    case OpKind::reorg:
+      return reorg_cpu_offers(context, query);
+    case OpKind::slice:
+      return slice_cpu_offers(context, query);
     case OpKind::reshape:
       return reshape_cpu_offers(context, query);
     case OpKind::softmax_xent:
@@ -61,6 +67,12 @@ CpuOffers offers_of(const CpuContext& context, const KernelQuery& query, std::st
       return distance_cpu_offers(context, query);
     case OpKind::bce:
       return bce_cpu_offers(context, query);
+    case OpKind::region_loss:
+      return region_loss_cpu_offers(context, query);
+    case OpKind::yolo_loss:
+      return yolo_loss_cpu_offers(context, query);
+    case OpKind::ssd_loss:
+      return ssd_loss_cpu_offers(context, query);
     case OpKind::topk_count:
       return topk_count_cpu_offers(context, query);
   }
@@ -207,6 +219,8 @@ class CpuBackend final : public Backend {
     if (reason) *reason = why_not;
     return {};
   }
+
+  bool fuses_into_conv(const Activation& act) const override { return onednn_fuses(act.kind); }
 
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override {
     return layouts_.bytes(shape, dtype, layout);

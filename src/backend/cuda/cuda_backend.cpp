@@ -56,12 +56,23 @@ Offers dispatch(Context& context, const KernelQuery& query, std::string* reason)
       return concat_offers(context, query, reason);
     case OpKind::reshape:
       return reshape_offers(context, query, reason);
+    case OpKind::multiply:
+    case OpKind::slice:
+    case OpKind::reorg:
+      refuse(reason, "there is no CUDA kernel for it yet; use --device cpu");
+      return {};
     case OpKind::softmax_xent:
     case OpKind::hinge:
       return label_loss_offers(context, query, reason);
     case OpKind::distance:
     case OpKind::bce:
       return elementwise_loss_offers(context, query, reason);
+    case OpKind::yolo_loss:
+      return yolo_loss_offers(context, query, reason);
+    case OpKind::ssd_loss:
+    case OpKind::region_loss:
+      refuse(reason, "ssd and region heads train on the CPU only");
+      return {};
     case OpKind::topk_count:
       return topk_offers(context, query, reason);
   }

@@ -31,6 +31,7 @@ Offers reshape_offers(Context& context, const KernelQuery& query, std::string* r
 Offers softmax_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers topk_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers upsample_offers(Context& context, const KernelQuery& query, std::string* reason);
+Offers yolo_loss_offers(Context& context, const KernelQuery& query, std::string* reason);
 
 KernelPtr make_reorder(Context& context, const TensorDesc& from, const TensorDesc& to);
 KernelPtr make_accumulate(Context& context, const TensorDesc& desc);

@@ -43,8 +43,14 @@ std::vector<KernelOffer> offers_of(const KernelQuery& query) {
       return pad_ref_offers(query);
     case OpKind::add:
       return add_ref_offers(query);
+    case OpKind::multiply:
+      return multiply_ref_offers(query);
     case OpKind::concat:
       return concat_ref_offers(query);
+    case OpKind::reorg:
+      return reorg_ref_offers(query);
+    case OpKind::slice:
+      return slice_ref_offers(query);
     case OpKind::reshape:
       return reshape_ref_offers(query);
     case OpKind::softmax_xent:
@@ -55,6 +61,12 @@ std::vector<KernelOffer> offers_of(const KernelQuery& query) {
       return distance_ref_offers(query);
     case OpKind::bce:
       return bce_ref_offers(query);
+    case OpKind::region_loss:
+      return region_loss_ref_offers(query);
+    case OpKind::yolo_loss:
+      return yolo_loss_ref_offers(query);
+    case OpKind::ssd_loss:
+      return ssd_loss_ref_offers(query);
     case OpKind::topk_count:
       return topk_count_ref_offers(query);
   }

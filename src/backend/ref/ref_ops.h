@@ -22,12 +22,18 @@ std::vector<KernelOffer> hinge_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> input_u8_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> instancenorm_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> linear_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> multiply_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> pad_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> pool_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> region_loss_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> reorg_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> reshape_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> slice_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> softmax_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> softmax_xent_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> ssd_loss_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> topk_count_ref_offers(const KernelQuery& query);
 std::vector<KernelOffer> upsample_ref_offers(const KernelQuery& query);
+std::vector<KernelOffer> yolo_loss_ref_offers(const KernelQuery& query);
 
 }  // namespace daybreak

@@ -1,0 +1,288 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/class_names.h"
+#include "cli/command.h"
+#include "core/parallel.h"
+#include "core/text.h"
+#include "detect/draw.h"
+#include "io/atomic_file.h"
+#include "io/posix_file.h"
+#include "report/classification_metrics.h"
+#include "report/text.h"
+#include "train/detector.h"
+#include "train/session.h"
+
+namespace daybreak {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct DetectVerb {
+  std::string model;
+  std::vector<std::string> images;
+  std::string weights;
+  std::string classes;
+  std::string out;
+  std::string nms_kind;
+  double conf = 0.25;
+  double nms = 0.45;
+};
+
+struct Model {
+  NetworkSpec net;
+  std::string weights;
+  std::vector<std::string> classes;
+};
+
+Model find_model(const DetectVerb& options, const CommonOptions& common) {
+  Model model;
+  model.weights = options.weights;
+  if (fs::is_directory(options.model)) {
+    const SolverConfig config = load_solver_or_run(options.model, common.solver_sets());
+    model.net = config.net;
+    model.classes = config.spec.data.classes;
+    if (model.weights.empty()) model.weights = options.model + "/best.safetensors";
+  } else {
+    model.net = load_network(options.model, common.sets);
+    model.classes = model.net.classes;
+    const fs::path beside = fs::path(options.model).parent_path() / "weights.safetensors";
+    if (model.weights.empty() && fs::exists(beside)) model.weights = beside.string();
+    if (model.weights.empty()) {
+      throw ConfigError("detect needs the weights of \"" + options.model +
+                        "\": give --weights FILE, or a run folder instead of the network");
+    }
+  }
+  if (!options.classes.empty()) model.classes = read_class_names(options.classes);
+  return model;
+}
+
+// ---- which pictures ---------------------------------------------------------------------------
+
+std::string lower_extension(const fs::path& path) {
+  std::string extension = path.extension().string();
+  for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return extension;
+}
+
+bool is_picture_name(const fs::path& path) {
+  const std::string extension = lower_extension(path);
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
+
+void add_folder(const std::string& folder, std::vector<std::string>& pictures) {
+  std::vector<std::string> found;
+  std::size_t others = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (!entry.is_regular_file(error)) continue;
+    if (is_picture_name(entry.path())) {
+      found.push_back(entry.path().string());
+    } else {
+      ++others;
+    }
+  }
+  if (error) throw DataError(folder, "cannot read the folder: " + error.message());
+  if (found.empty()) {
+    throw DataError(folder,
+                    others == 0
+                        ? std::string("the folder is empty; expected pictures (.jpg, .jpeg, .png)")
+                        : fmt::format("none of the {} files is a picture (.jpg, .jpeg, "
+                                      ".png)",
+                                      others));
+  }
+  std::sort(found.begin(), found.end());
+  pictures.insert(pictures.end(), found.begin(), found.end());
+}
+
+// A picture a line; paths are relative to the list.
+void add_list(const std::string& list, std::vector<std::string>& pictures) {
+  const std::size_t before = pictures.size();
+  for (const std::string& line : read_class_names(list)) {
+    if (line.empty()) continue;
+    const fs::path path(line);
+    pictures.push_back(path.is_absolute() ? line : (fs::path(list).parent_path() / path).string());
+  }
+  if (pictures.size() == before) throw DataError(list, "the list names no pictures");
+}
+
+std::vector<std::string> list_pictures(const std::vector<std::string>& arguments) {
+  std::vector<std::string> pictures;
+  for (const std::string& argument : arguments) {
+    if (fs::is_directory(argument)) {
+      add_folder(argument, pictures);
+    } else if (lower_extension(argument) == ".txt") {
+      add_list(argument, pictures);
+    } else {
+      pictures.push_back(argument);
+    }
+  }
+  return pictures;
+}
+
+// ---- results ----------------------------------------------------------------------------------
+
+/// A box in pixels of the picture, inside it.
+struct Corners {
+  double left, top, right, bottom;
+};
+
+Corners corners(const Box& box, const Image& picture) {
+  const auto clip = [](double value, int side) { return std::clamp(value, 0.0, double(side)); };
+  return {clip((box.cx - box.w / 2.0) * picture.w, picture.w),
+          clip((box.cy - box.h / 2.0) * picture.h, picture.h),
+          clip((box.cx + box.w / 2.0) * picture.w, picture.w),
+          clip((box.cy + box.h / 2.0) * picture.h, picture.h)};
+}
+
+double rounded(double value, double unit) {
+  return std::round(value / unit) * unit;
+}
+
+Json to_json(const std::string& path, const Image& picture, const std::vector<Detection>& found,
+             const std::vector<std::string>& names) {
+  Json list = Json::array();
+  for (const Detection& d : found) {
+    const Corners c = corners(d.box, picture);
+    list.push_back({{"category_id", d.category},
+                    {"category", class_name(names, d.category)},
+                    {"score", rounded(d.score, 1e-6)},
+                    {"bbox",
+                     {rounded(c.left, 0.01), rounded(c.top, 0.01), rounded(c.right - c.left, 0.01),
+                      rounded(c.bottom - c.top, 0.01)}}});
+  }
+  return {{"image", path}, {"width", picture.w}, {"height", picture.h}, {"detections", list}};
+}
+
+// "dog.png"; a number is added where two pictures of different folders have one name.
+std::string drawn_name(const std::string& path, std::map<std::string, int>& taken) {
+  const std::string stem = fs::path(path).stem().string();
+  const int count = ++taken[stem];
+  return count == 1 ? stem + ".png" : fmt::format("{}-{}.png", stem, count);
+}
+
+void draw(Image picture, const std::vector<Detection>& found, const std::vector<std::string>& names,
+          const std::string& file) {
+  convert_channels(picture, 3);
+  std::vector<LabelledBox> boxes;
+  for (auto d = found.rbegin(); d != found.rend(); ++d) {  // the best one on top
+    const Corners c = corners(d->box, picture);
+    boxes.push_back({c.left, c.top, c.right, c.bottom, d->category,
+                     fmt::format("{} {:.0f}%", class_name(names, d->category), d->score * 100.0)});
+  }
+  draw_boxes(picture.hwc.data(), picture.w, picture.h, boxes);
+  const std::vector<std::uint8_t> png = encode_png(picture.view());
+  write_file_atomically(file, {reinterpret_cast<const char*>(png.data()), png.size()});
+}
+
+void print_found(const std::string& path, const Image& picture, double load_ms,
+                 const DetectTimes& times, const std::vector<Detection>& found,
+                 const std::vector<std::string>& names) {
+  fmt::print("{}: {} object{}, load {:.1f} ms, network {:.1f} ms, nms {:.2f} ms\n", path,
+             found.size(), found.size() == 1 ? "" : "s", load_ms + times.fit_ms, times.network_ms,
+             times.nms_ms);
+  for (const Detection& d : found) {
+    const Corners c = corners(d.box, picture);
+    fmt::print("  {:>4.0f}%  {}  at {:.0f},{:.0f}  {:.0f} x {:.0f}\n", d.score * 100.0,
+               class_name(names, d.category), c.left, c.top, c.right - c.left, c.bottom - c.top);
+  }
+}
+
+DetectOptions detect_options(const DetectVerb& options) {
+  DetectOptions result;
+  result.conf = static_cast<float>(options.conf);
+  result.nms = static_cast<float>(options.nms);
+  static const std::map<std::string, NmsKind> kKinds = {{"iou", NmsKind::iou},
+                                                        {"greedy", NmsKind::greedy},
+                                                        {"diou", NmsKind::diou},
+                                                        {"soft_linear", NmsKind::soft_linear},
+                                                        {"soft_gaussian", NmsKind::soft_gaussian}};
+  if (!options.nms_kind.empty()) result.nms_kind = kKinds.at(options.nms_kind);
+  return result;
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) throw DeviceError(path + ": cannot make the folder: " + error.message());
+}
+
+int run_detect(const DetectVerb& options, const CommonOptions& common) {
+  const int threads = common.threads > 0 ? common.threads : usable_cores();
+  set_compute_threads(threads);
+  const std::vector<std::string> pictures = list_pictures(options.images);
+  const Model model = find_model(options, common);
+  const BackendPtr backend = make_backend(common.device.empty() ? "auto" : common.device, threads);
+  Detector detector(model.net, static_cast<int>(model.classes.size()), *backend, model.weights);
+  if (!options.out.empty()) make_folder(options.out);
+  const DetectOptions settings = detect_options(options);
+  Json json = Json::array();
+  std::map<std::string, int> drawn;
+  int failed = 0;
+  for (const std::string& path : pictures) {
+    try {
+      const auto start = std::chrono::steady_clock::now();
+      const Image picture = load_image(path);
+      const std::chrono::duration<double, std::milli> load =
+          std::chrono::steady_clock::now() - start;
+      DetectTimes times;
+      const std::vector<Detection> found = detector.detect(picture, settings, &times);
+      if (common.json != "-") {
+        print_found(path, picture, load.count(), times, found, model.classes);
+      }
+      if (!options.out.empty()) {
+        draw(picture, found, model.classes, options.out + "/" + drawn_name(path, drawn));
+      }
+      json.push_back(to_json(path, picture, found, model.classes));
+    } catch (const DataError& error) {
+      if (pictures.size() == 1) throw;
+      std::cerr << error.what() << std::endl;  // the others are still worth doing
+      ++failed;
+    }
+  }
+  if (!options.out.empty()) {
+    write_file_atomically(options.out + "/detections.json", json.dump() + "\n");
+  }
+  write_json_result(common, json.dump());
+  if (failed == 0) return 0;
+  std::cerr << fmt::format("daybreak: error: {} of {} pictures could not be read", failed,
+                           pictures.size())
+            << std::endl;
+  return 4;
+}
+
+}  // namespace
+
+Command add_detect(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<DetectVerb>();
+  CLI::App* verb = add_verb(app, common, "detect", "boxes around the objects in pictures");
+  verb->add_option("model", options->model, "a run folder, or NET.yaml with --weights")->required();
+  verb->add_option("images", options->images,
+                   "pictures (JPEG or PNG), folders of them, lists (.txt, a path a line)")
+      ->required();
+  verb->add_option("--weights", options->weights,
+                   "safetensors file (default: the run's best, or weights.safetensors beside NET)");
+  verb->add_option("--classes", options->classes, "text file with a class name a line");
+  verb->add_option("--conf", options->conf, "least score of a box (default 0.25)")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--nms", options->nms,
+                   "overlap above which the lower of two boxes is dropped (default 0.45)")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--nms-kind", options->nms_kind,
+                   "how overlap is judged (default: the network's)")
+      ->check(CLI::IsMember({"iou", "greedy", "diou", "soft_linear", "soft_gaussian"}));
+  verb->add_option("--out", options->out, "folder for drawn pictures and detections.json");
+  return {verb, [options, &common] { return run_detect(*options, common); }};
+}
+
+}  // namespace daybreak

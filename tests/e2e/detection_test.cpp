@@ -1,0 +1,240 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <regex>
+
+#include "data/image.h"
+#include "support/command.h"
+#include "support/temp_folder.h"
+
+// Detectors as a user trains them, on drawn pictures: squares and discs on a noisy ground.
+
+namespace daybreak {
+namespace {
+
+using test::read_text;
+using testing::HasSubstr;
+using testing::Not;
+namespace fs = std::filesystem;
+
+constexpr int kSide = 64;
+
+struct Shape2d {
+  int category;  // 0: square, 1: disc
+  int x, y, size;
+};
+
+bool inside(const Shape2d& shape, int x, int y) {
+  const double half = shape.size / 2.0;
+  const double dx = x + 0.5 - shape.x - half, dy = y + 0.5 - shape.y - half;
+  if (shape.category == 0) return std::abs(dx) < half && std::abs(dy) < half;
+  return dx * dx + dy * dy < half * half;
+}
+
+std::vector<Shape2d> random_shapes(std::mt19937& random) {
+  std::vector<Shape2d> shapes;
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  for (int tries = 0; tries < 20 && shapes.size() < 3; ++tries) {
+    const int size = 12 + below(14);
+    const Shape2d shape{below(2), below(kSide - size), below(kSide - size), size};
+    const bool free = std::all_of(shapes.begin(), shapes.end(), [&](const Shape2d& other) {
+      return shape.x > other.x + other.size || other.x > shape.x + shape.size ||
+             shape.y > other.y + other.size || other.y > shape.y + shape.size;
+    });
+    if (free) shapes.push_back(shape);
+  }
+  return shapes;
+}
+
+class DetectionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    draw("train", 96, 1);
+    draw("val", 32, 2);
+    write("data/data.yaml", "train: images/train\nval: images/val\nnames: [square, disc]\n");
+  }
+
+  void draw(const std::string& part, int count, unsigned seed) {
+    std::mt19937 random(seed);
+    fs::create_directories(folder_ / ("data/images/" + part));
+    fs::create_directories(folder_ / ("data/labels/" + part));
+    for (int i = 0; i < count; ++i) {
+      const std::vector<Shape2d> shapes = random_shapes(random);
+      Image image;
+      image.reshape(kSide, kSide, 3);
+      for (int p = 0; p < kSide * kSide; ++p) {
+        std::uint8_t* pixel = image.hwc.data() + 3 * p;
+        for (int c = 0; c < 3; ++c) pixel[c] = static_cast<std::uint8_t>(random() % 60);
+        for (const Shape2d& shape : shapes) {
+          if (inside(shape, p % kSide, p / kSide)) pixel[shape.category] = 220;
+        }
+      }
+      std::string labels;
+      for (const Shape2d& s : shapes) {
+        const double w = static_cast<double>(s.size) / kSide;
+        labels += std::to_string(s.category) + " " + std::to_string((s.x + s.size / 2.0) / kSide) +
+                  " " + std::to_string((s.y + s.size / 2.0) / kSide) + " " + std::to_string(w) +
+                  " " + std::to_string(w) + "\n";
+      }
+      const std::string name = part + "/" + std::to_string(i);
+      const std::vector<std::uint8_t> png = encode_png(image.view());
+      write("data/images/" + name + ".png", std::string(png.begin(), png.end()));
+      write("data/labels/" + name + ".txt", labels);
+    }
+  }
+
+  std::string write(const std::string& name, const std::string& text) const {
+    test::write_text(folder_ / name, text);
+    return folder_ / name;
+  }
+
+  // A solver around a network's layers; `more` holds its schedule.
+  std::string solver(const std::string& layers, const std::string& more) const {
+    write("net.yaml",
+          "name: shapes\n"
+          "input: {channels: 3, height: 64, width: 64, mean: [0.2], std: [0.25]}\n"
+          "defaults: {conv: {norm: batch, act: {leaky: 0.1}}}\n"
+          "layers:\n"
+          "  - conv: {filters: 16, size: 3, stride: 2}\n"
+          "  - conv: {name: c2, filters: 32, size: 3, stride: 2}\n"
+          "  - conv: {name: c3, filters: 32, size: 3, stride: 2}\n" +
+              layers);
+    return write("solver.yaml",
+                 "net: net.yaml\nname: shapes\n"
+                 "data: {name: shapes, sources: [{yolo: {dir: data}}], workers: 0}\n"
+                 "batch: 8\nseed: 1\noptimizer: {adamw: {weight_decay: 0.01}}\n" +
+                     more);
+  }
+  std::string run_dir(const std::string& name) const { return folder_ / name; }
+
+  nlohmann::json json_of(const CommandResult& result) {
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return nlohmann::json::parse(result.out, nullptr, false);
+  }
+
+  test::TempFolder folder_;
+};
+
+constexpr const char* kYolo =
+    "  - yolo: {anchors: [[14, 14], [22, 22]], conv: 1, box_loss: ciou, iou_normalizer: 2}\n";
+constexpr const char* kSchedule =
+    "one_cycle: {length: 20e, lr: 0.005, momentum: [0.95, 0.85]}\n"
+    "evaluate: {every: 5e}\n";
+
+TEST_F(DetectionTest, AYoloHeadLearnsShapes) {
+  const std::string file = solver(kYolo, std::string("augment: [{flip: 0.5}]\n") + kSchedule);
+  const CommandResult trained = daybreak({"train", file, "--run", run_dir("a"), "--json", "-"});
+  const nlohmann::json summary = json_of(trained);
+  EXPECT_EQ(summary["task"], "detection");
+  EXPECT_GT(summary["best"]["map50"].get<double>(), 0.9);
+  EXPECT_THAT(trained.err, HasSubstr("map50"));
+  EXPECT_THAT(trained.err, Not(HasSubstr("acc ")));
+  EXPECT_THAT(read_text(run_dir("a") + "/results.csv"), HasSubstr("val/loss,val/map50,val/map,"));
+  for (const char* name : {"config.yaml", "results.json", "best.safetensors", "report.html"}) {
+    EXPECT_TRUE(fs::exists(run_dir("a") + "/" + name)) << name;
+  }
+
+  const CommandResult tested = daybreak({"test", run_dir("a"), "--min-map", "0.9", "--json", "-"});
+  const nlohmann::json result = json_of(tested);
+  EXPECT_EQ(result["task"], "detection");
+  EXPECT_EQ(result["n"], 32);
+  EXPECT_NEAR(result["map50"].get<double>(), summary["best"]["map50"].get<double>(), 1e-6);
+  EXPECT_EQ(result["classes"][1]["name"], "disc");
+  EXPECT_GT(result["classes"][1]["ap50"].get<double>(), 0.8);
+  const CommandResult missed = daybreak({"test", run_dir("a"), "--min-map", "1"});
+  EXPECT_EQ(missed.exit_code, result["map50"] == 1.0 ? 0 : 1);
+  EXPECT_EQ(daybreak({"test", run_dir("a"), "--min-top1", "0.1"}).exit_code, 2);
+}
+
+TEST_F(DetectionTest, AnSsdHeadLearnsShapes) {
+  const std::string file = solver(
+      "  - conv: {name: c4, filters: 64, size: 3, stride: 2}\n"
+      "  - ssd: {from: [c3, c4], sizes: [[0.22, 0.3], [0.38, 0.45]], ratios: [1, 2, 0.5]}\n",
+      "one_cycle: {length: 30e, lr: 0.005, momentum: [0.95, 0.85]}\nevaluate: {every: 10e}\n");
+  const nlohmann::json summary =
+      json_of(daybreak({"train", file, "--run", run_dir("s"), "--json", "-"}));
+  EXPECT_GT(summary["best"]["map50"].get<double>(), 0.85);
+}
+
+TEST_F(DetectionTest, ARegionHeadLearnsShapes) {
+  const std::string file = solver(
+      "  - conv: {filters: 14, size: 1, norm: none, act: none}\n"
+      "  - region: {anchors: [[1.7, 1.7], [2.8, 2.8]], object_scale: 5}\n",
+      "one_cycle: {length: 30e, lr: 0.005, momentum: [0.95, 0.85]}\nevaluate: {every: 10e}\n");
+  const nlohmann::json summary =
+      json_of(daybreak({"train", file, "--run", run_dir("r"), "--json", "-"}));
+  EXPECT_GT(summary["best"]["map50"].get<double>(), 0.85);
+}
+
+TEST_F(DetectionTest, ResumesBitForBitWithSeveralSizes) {
+  const std::string more =
+      "augment: [{zoom: {scale: [0.8, 1.25], shift: 0.1}}, {flip: 0.5}]\n"
+      "multi_scale: [48, 64, 80]\nlr: 0.002\nlength: 4e\nmomentum: 0.9\n"
+      "checkpoint: {every: 1e, keep: 9}\n";
+  const std::string file = solver(kYolo, more);
+  ASSERT_EQ(daybreak({"train", file, "--run", run_dir("whole")}).exit_code, 0);
+  const CommandResult half =
+      daybreak({"train", file, "--run", run_dir("half"), "--set", "length=2e"});
+  ASSERT_EQ(half.exit_code, 0) << half.err;
+  const CommandResult rest =
+      daybreak({"train", "--resume", run_dir("half"), "--set", "phases[0].until=4e"});
+  ASSERT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_EQ(daybreak({"export", "digest", run_dir("whole")}).out,
+            daybreak({"export", "digest", run_dir("half")}).out);
+}
+
+TEST_F(DetectionTest, AHeadOfAnotherClassCountStartsAnewWithSmallerRateBefore) {
+  ASSERT_EQ(daybreak({"train", solver(kYolo, "lr: 0.002\nlength: 1e\n"), "--run", run_dir("a")})
+                .exit_code,
+            0);
+  write("data/data.yaml", "train: images/train\nval: images/val\nnames: [square, disc, star]\n");
+  const std::string weights = run_dir("a") + "/best.safetensors";
+  const std::string file = solver(kYolo, "phases: [{until: 1e, lr: 0.001, freeze: [c2]}]\n");
+  const CommandResult tuned =
+      daybreak({"train", file, "--run", run_dir("b"), "--init", weights, "--set",
+                "optimizer={adamw: {groups: [{match: conv1, lr_scale: 0.1}]}}"});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_THAT(tuned.err, HasSubstr("has no fitting \"yolo1.conv.weight\"; it starts anew"));
+  EXPECT_THAT(tuned.err, Not(HasSubstr("no fitting \"c2")));
+  const CommandResult wrong =
+      daybreak({"train", folder_ / "solver.yaml", "--run", run_dir("c"), "--set",
+                "optimizer={adamw: {groups: [{match: nothing, lr_scale: 0.1}]}}"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("\"groups\": \"nothing\" matches no layer"));
+}
+
+TEST_F(DetectionTest, SaysWhatDoesNotFitTogether) {
+  const std::string classifier = solver(
+      "  - global_avgpool\n  - linear: {outputs: 2}\n  - softmax_loss\n", "lr: 0.1\nlength: 1e\n");
+  const CommandResult no_head = daybreak({"train", classifier, "--run", run_dir("x")});
+  EXPECT_EQ(no_head.exit_code, 2);
+  EXPECT_THAT(no_head.err, HasSubstr("has boxes, but network \"shapes\" has no head"));
+
+  const std::string wide = solver(
+      "  - conv: {filters: 13, size: 1, norm: none, act: none}\n"
+      "  - yolo: {anchors: [[14, 14], [22, 22]], classes: 2}\n",
+      "lr: 0.1\nlength: 1e\n");
+  const CommandResult channels = daybreak({"train", wide, "--run", run_dir("x")});
+  EXPECT_EQ(channels.exit_code, 2);
+  EXPECT_THAT(channels.err, HasSubstr("needs 14 channels, 2 anchors x (5 + 2 classes)"));
+
+  const CommandResult odd_size =
+      daybreak({"train", solver(kYolo, "multi_scale: [64, 52]\nlr: 0.1\nlength: 1e\n"), "--run",
+                run_dir("x")});
+  EXPECT_EQ(odd_size.exit_code, 2);
+  EXPECT_THAT(odd_size.err, HasSubstr("pictures of 52 x 52 pixels cannot have its cells of 8 x 8"));
+
+  const std::string pictures = solver(kYolo, "lr: 0.1\nlength: 1e\n");
+  const CommandResult no_boxes =
+      daybreak({"train", pictures, "--run", run_dir("x"), "--set",
+                "data={name: drawn, sources: [synthetic], classes: [square, disc]}"});
+  EXPECT_EQ(no_boxes.exit_code, 2) << no_boxes.err;
+  EXPECT_THAT(no_boxes.err, HasSubstr("finds boxes, but the pictures of data set \"drawn\""));
+}
+
+}  // namespace
+}  // namespace daybreak
