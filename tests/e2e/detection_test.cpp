@@ -96,7 +96,8 @@ class DetectionTest : public testing::Test {
   std::string solver(const std::string& layers, const std::string& more) const {
     write("net.yaml",
           "name: shapes\n"
-          "input: {channels: 3, height: 64, width: 64, mean: [0.2], std: [0.25]}\n"
+          "input: {channels: 3, height: 64, width: 64, mean: [0.2, 0.2, 0.2], std: [0.25, 0.25, "
+          "0.25]}\n"
           "defaults: {conv: {norm: batch, act: {leaky: 0.1}}}\n"
           "layers:\n"
           "  - conv: {filters: 16, size: 3, stride: 2}\n"
