@@ -96,7 +96,8 @@ class DetectionTest : public testing::Test {
   std::string solver(const std::string& layers, const std::string& more) const {
     write("net.yaml",
           "name: shapes\n"
-          "input: {channels: 3, height: 64, width: 64, mean: [0.2], std: [0.25]}\n"
+          "input: {channels: 3, height: 64, width: 64, mean: [0.2, 0.2, 0.2], std: [0.25, 0.25, "
+          "0.25]}\n"
           "defaults: {conv: {norm: batch, act: {leaky: 0.1}}}\n"
           "layers:\n"
           "  - conv: {filters: 16, size: 3, stride: 2}\n"
@@ -119,11 +120,13 @@ class DetectionTest : public testing::Test {
   test::TempFolder folder_;
 };
 
+// The fourth convolution sees 31 pixels: the largest shapes whole.
 constexpr const char* kYolo =
+    "  - conv: {name: c4, filters: 64, size: 3}\n"
     "  - yolo: {anchors: [[14, 14], [22, 22]], conv: 1, box_loss: ciou, iou_normalizer: 2}\n";
 constexpr const char* kSchedule =
-    "one_cycle: {length: 20e, lr: 0.005, momentum: [0.95, 0.85]}\n"
-    "evaluate: {every: 5e}\n";
+    "one_cycle: {length: 24e, lr: 0.005, momentum: [0.95, 0.85]}\n"
+    "evaluate: {every: 8e}\ncheckpoint: {every: 24e}\n";
 
 TEST_F(DetectionTest, AYoloHeadLearnsShapes) {
   const std::string file = solver(kYolo, std::string("augment: [{flip: 0.5}]\n") + kSchedule);
@@ -162,6 +165,7 @@ TEST_F(DetectionTest, AnSsdHeadLearnsShapes) {
 
 TEST_F(DetectionTest, ARegionHeadLearnsShapes) {
   const std::string file = solver(
+      "  - conv: {name: c4, filters: 64, size: 3}\n"
       "  - conv: {filters: 14, size: 1, norm: none, act: none}\n"
       "  - region: {anchors: [[1.7, 1.7], [2.8, 2.8]], object_scale: 5}\n",
       "one_cycle: {length: 30e, lr: 0.005, momentum: [0.95, 0.85]}\nevaluate: {every: 10e}\n");
