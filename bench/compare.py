@@ -43,7 +43,8 @@ def parse():
     parser.add_argument("--quick", action="store_true", help=f"short rounds, and of the chosen cells only {len(QUICK)} typical ones")
     parser.add_argument("--modes", nargs="+", default=["contiguous", "channels_last", "compiled"],
                         choices=["contiguous", "channels_last", "compiled"], help="PyTorch's, to be tried")
-    parser.add_argument("--allocators", nargs="+", choices=list(allocators()), help="to be tried (default: all)")
+    parser.add_argument("--allocators", nargs="+", default=list(allocators()), choices=list(allocators()),
+                        help="to be tried: the first with every mode, the others with the fastest (default: all)")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, help="of a round (default 6, --quick 1.5; whole steps)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -56,28 +57,44 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def try_mode(torch, cell, state, args, mode, allocator, tried):
+    """A worker that has taken a few steps, or None with a printed reason."""
+    if mode == "compiled" and not torch.compiles:
+        say(f"  PyTorch {torch.version} has no torch.compile: skipped")
+        return None
+    try:
+        worker = torch.start(cell, state, mode, allocator, args.threads)
+        worker.round(args.seconds / 2)
+    except Failed as error:
+        say(f"  PyTorch {torch.version}, {mode}, {allocator}: skipped: {error}")
+        return None
+    say(f"  {worker.label}: {cell.batch / worker.step_seconds:.1f} img/s")
+    tried.append({"mode": mode, "allocator": allocator, "seconds_per_step": worker.step_seconds,
+                  "peak_rss_bytes": worker.last["peak_rss_bytes"], "cold_seconds": worker.cold_seconds})
+    return worker
+
+
+def faster(one, other):
+    """The faster one of two workers, either of which may be None; the other one ends."""
+    if one and other:
+        slow, fast = (one, other) if one.step_seconds > other.step_seconds else (other, one)
+        slow.close()
+        return fast
+    return one or other
+
+
 def best_mode(torch, cell, state, args):
-    """The worker of PyTorch's fastest mode, still running, and what every mode gave."""
+    """The worker of PyTorch's fastest mode, still running, and what every mode gave.
+
+    All modes with one malloc, then the fastest of them with the others."""
     best, tried = None, []
-    choices = args.allocators or (["jemalloc"] if args.quick and "jemalloc" in allocators() else list(allocators()))
+    first, *others = args.allocators
     for mode in args.modes:
-        if mode == "compiled" and not torch.compiles:
-            say(f"  PyTorch {torch.version} has no torch.compile: skipped")
-            continue
-        for allocator in choices:
-            try:
-                worker = torch.start(cell, state, mode, allocator, args.threads)
-                worker.round(args.seconds / 2)
-            except Failed as error:
-                say(f"  PyTorch {torch.version}, {mode}, {allocator}: skipped: {error}")
-                break
-            say(f"  {worker.label}: {cell.batch / worker.step_seconds:.1f} img/s")
-            tried.append({"mode": mode, "allocator": allocator, "seconds_per_step": worker.step_seconds,
-                          "peak_rss_bytes": worker.last["peak_rss_bytes"], "cold_seconds": worker.cold_seconds})
-            if best is None or worker.step_seconds < best.step_seconds:
-                best, worker = worker, best
-            if worker:
-                worker.close()
+        best = faster(best, try_mode(torch, cell, state, args, mode, first, tried))
+    if best:
+        mode = min(tried, key=lambda t: t["seconds_per_step"])["mode"]
+        for allocator in others:
+            best = faster(best, try_mode(torch, cell, state, args, mode, allocator, tried))
     return best, tried
 
 
