@@ -22,7 +22,7 @@ const std::string kLenet = std::string(DAYBREAK_SOURCE_DIR) + "/cfg/net/lenet.ya
 CommandResult paired(const std::string& lines, const std::string& warmup) {
   const std::string program = std::string("\"") + DAYBREAK_BINARY + "\" bench train \"" + kLenet +
                               "\" --batch 4 --threads 1 --paired --warmup " + warmup;
-  return run_command({"/bin/sh", "-c", "printf '" + lines + "' | " + program});
+  return run_command({"/bin/sh", "-c", "printf '%b' '" + lines + "' | " + program});
 }
 
 std::vector<json> json_lines(const std::string& text) {
