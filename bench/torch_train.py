@@ -2,7 +2,7 @@
 """PyTorch's side of bench/compare.py: full training steps of a network on resident data.
 
 Starts from the weights and the batch of a file that `daybreak bench train --dump FILE` wrote, and takes the
-same steps: SGD, rate 0.01, momentum 0.9, weight decay 1e-4 on every parameter. Speaks the protocol of
+same steps: SGD, rate 0.001, momentum 0.9, weight decay 1e-4 on every parameter. Speaks the protocol of
 `bench train --paired`: a line of JSON when the warm-up is done; then every line of standard input is a number
 of steps and every answer a line of JSON. Works with PyTorch 1.13 and later.
 """
@@ -78,7 +78,7 @@ class Training:
         if ARGS.mode != "contiguous":
             net = net.to(memory_format=torch.channels_last)
             self.x = self.x.contiguous(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+        self.optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4)
         self.loss_function = torch.nn.CrossEntropyLoss(label_smoothing=smoothing)
         self.model = torch.compile(net) if ARGS.mode == "compiled" else net
         self.losses = []

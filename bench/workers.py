@@ -56,7 +56,7 @@ class Worker:
 
 
 def allocators():
-    """Libraries to preload in front of PyTorch: glibc's own (None) and what is installed."""
+    """Libraries to preload in front of PyTorch: none (glibc's own malloc) and what is installed."""
     found = {"glibc": None}
     for name in ("jemalloc", "tcmalloc", "tcmalloc_minimal"):
         paths = glob.glob(f"/usr/lib/*/lib{name}.so.*") or glob.glob(f"/usr/lib/lib{name}.so.*")
@@ -82,7 +82,7 @@ class Torch:
         words = result.stdout.split()
         self.version, self.compiles = (words[0], words[1] == "True") if len(words) == 3 else (None, False)
 
-    def start(self, cell, state, mode, allocator, threads, warmup=1):
+    def start(self, cell, state, mode, allocator, threads, warmup=2):
         command = [self.python, str(ROOT / "bench/torch_train.py"), "--net", cell.net, "--state", state, "--precision",
                    cell.precision, "--mode", mode, "--threads", str(threads), "--warmup", str(warmup)]
         return Worker(f"PyTorch {self.version}, {mode}, {allocator}", command,

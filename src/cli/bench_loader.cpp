@@ -65,10 +65,10 @@ int bench_loader(const std::string& path, int batch, const CommonOptions& common
   const double both = 1.0 / (1.0 / rate + normalise);
   const int busy = workers > 0 ? workers : threads;
   if (common.json != "-") {
-    fmt::print(
-        "loader: {} with {}\nnormalisation: {} with {} threads\n", image_rate_text(rate),
-        workers > 0 ? fmt::format("{} workers", workers) : fmt::format("{} threads", threads),
-        image_rate_text(normalise > 0.0 ? 1.0 / normalise : 0.0), threads);
+    const std::string threads_text = fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
+    fmt::print("loader: {} with {}\nnormalisation: {} with {}\n", image_rate_text(rate),
+               workers > 0 ? fmt::format("{} workers", workers) : threads_text,
+               image_rate_text(normalise > 0.0 ? 1.0 / normalise : 0.0), threads_text);
     if (workers == 0)
       fmt::print("both: {}, {} a thread\n", image_rate_text(both), image_rate_text(both / threads));
   }

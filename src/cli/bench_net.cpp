@@ -89,7 +89,8 @@ BenchNet::BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int 
   std::vector<ParamKnobs> knobs(executor_->graph().params.size());
   for (ParamKnobs& knob : knobs) knob.weight_decay = 1e-4f;
   executor_->set_groups(executor_->params().groups(knobs));
-  executor_->scalars().lr = 0.01f;
+  executor_->scalars().lr =
+      0.001f;  // small: first losses must not drown in rounding, see bench/compare.py
   executor_->scalars().momentum = 0.9f;
 }
 

@@ -22,7 +22,7 @@ const std::string kLenet = std::string(DAYBREAK_SOURCE_DIR) + "/cfg/net/lenet.ya
 CommandResult paired(const std::string& lines, const std::string& warmup) {
   const std::string program = std::string("\"") + DAYBREAK_BINARY + "\" bench train \"" + kLenet +
                               "\" --batch 4 --threads 1 --paired --warmup " + warmup;
-  return run_command({"/bin/sh", "-c", "printf '" + lines + "' | " + program});
+  return run_command({"/bin/sh", "-c", "printf '%b' '" + lines + "' | " + program});
 }
 
 std::vector<json> json_lines(const std::string& text) {
@@ -88,8 +88,7 @@ TEST(Bench, DumpAndPairedAreForSteps) {
 TEST(Bench, LoaderSaysWhatNormalisationCosts) {
   const CommandResult result = daybreak(
       {"bench", "loader", std::string(DAYBREAK_SOURCE_DIR) + "/cfg/solver/cifar10-darknet.yaml",
-       "--set", "data.sources=[{synthetic: {width: 32, height: 32}}]", "--batch", "8", "--threads",
-       "1", "--json", "-"});
+       "--set", "data.sources=[synthetic]", "--batch", "8", "--threads", "1", "--json", "-"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const json figures = json::parse(result.out);
   EXPECT_GT(figures["images_per_second"], 1000.0);
