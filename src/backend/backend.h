@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/shape.h"
+#include "ops/act_kind.h"
 #include "ops/op.h"
 #include "ops/update.h"
 
@@ -18,13 +19,13 @@ namespace daybreak {
 /// captured step never has to be recorded again.
 struct StepScalars {
   std::uint64_t seed = 0;
-  std::uint64_t step = 0;           ///< 0-based step of the run: key of dropout
-  std::uint64_t update = 1;         ///< 1-based count of updates since the optimizer's slots were new
+  std::uint64_t step = 0;    ///< 0-based step of the run: key of dropout
+  std::uint64_t update = 1;  ///< 1-based count of updates since the optimizer's slots were new
   float lr = 0.0f;
-  float momentum = 0.0f;            ///< beta1 for adam
-  float grad_scale = 1.0f;          ///< every gradient is multiplied by this (accumulation, loss scale)
-  float clip_norm = 0.0f;           ///< 0: no clipping. PyTorch's form: min(1, max / (norm + 1e-6))
-  float grad_norm = 0.0f;           ///< written by the norm kernel, before clipping, read by the update
+  float momentum = 0.0f;    ///< beta1 for adam
+  float grad_scale = 1.0f;  ///< every gradient is multiplied by this (accumulation, loss scale)
+  float clip_norm = 0.0f;   ///< 0: no clipping. PyTorch's form: min(1, max / (norm + 1e-6))
+  float grad_norm = 0.0f;   ///< written by the norm kernel, before clipping, read by the update
 };
 
 /// The pointers of one kernel call, filled in by the plan before training; null where a tensor is
@@ -66,14 +67,14 @@ struct KernelQuery {
 /// A kernel a backend could make, with the layouts it needs. A reorder is inserted by the plan
 /// wherever they differ from what a tensor has.
 struct KernelOffer {
-  std::string name;              ///< "onednn:jit:avx512_core", "own:batchnorm"; printed by `describe`
+  std::string name;  ///< "onednn:jit:avx512_core", "own:batchnorm"; printed by `describe`
   std::vector<TensorDesc> inputs;  ///< x, and dx in backward passes
   TensorDesc output;               ///< y, and dy in backward passes
   std::vector<TensorDesc> params;  ///< w, and dw in backward passes
-  Reads reads;                     ///< backward passes: what is really read; may be less than the op's
+  Reads reads;  ///< backward passes: what is really read; may be less than the op's
   std::size_t workspace_bytes = 0;
-  std::size_t aux_bytes = 0;       ///< forward passes in training: what backward will read
-  bool in_place = false;           ///< y may share memory with x[0] (forward), dx[0] with dy (backward)
+  std::size_t aux_bytes = 0;  ///< forward passes in training: what backward will read
+  bool in_place = false;      ///< y may share memory with x[0] (forward), dx[0] with dy (backward)
   std::function<KernelPtr()> make;
 };
 
@@ -83,7 +84,8 @@ class UpdateKernel {
   virtual ~UpdateKernel() = default;
   /// Sum of squares of all gradients, those of frozen groups left out, in fixed chunks and order;
   /// writes scalars->grad_norm, the square root times scalars->grad_scale.
-  virtual void norm(std::byte* gradients, std::span<const UpdateGroup> groups, StepScalars* scalars) = 0;
+  virtual void norm(std::byte* gradients, std::span<const UpdateGroup> groups,
+                    StepScalars* scalars) = 0;
   /// One step; `slots` as OptimizerAttrs::slots(), all in the order and layout of `weights`.
   virtual void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
                       std::span<const UpdateGroup> groups, const StepScalars* scalars) = 0;
@@ -108,6 +110,12 @@ class Backend {
   virtual bool supports(DType dtype) const = 0;
   /// Kernels that fit, best guess first; empty with `reason` filled in when there is none.
   virtual std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) = 0;
+  /// True when this convolution can be run with `act` (and a residual sum) at its end in
+  /// evaluation.
+  virtual bool fuses_into_conv(const Activation& act) const {
+    (void)act;
+    return false;
+  }
   /// Bytes of a tensor in a layout of this backend.
   virtual std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const = 0;
   virtual std::string layout_name(Layout layout) const = 0;

@@ -143,7 +143,7 @@ int bench_loader(const BenchOptions& options, const CommonOptions& common) {
   loader_options.batch = options.batch;
   loader_options.height = config.net.input.height;
   loader_options.width = config.net.input.width;
-  loader_options.fit = config.net.input.fit;
+  loader_options.fit = config.net.input.rule();
   loader_options.transforms = config.spec.augment;
   loader_options.seed = config.spec.seed;
   loader_options.workers = config.spec.data.workers;

@@ -189,7 +189,8 @@ void print_found(const std::string& path, const Image& picture, double load_ms,
                  const DetectTimes& times, const std::vector<Detection>& found,
                  const std::vector<std::string>& names) {
   fmt::print("{}: {} object{}, load {:.1f} ms, network {:.1f} ms, nms {:.2f} ms\n", path,
-             found.size(), found.size() == 1 ? "" : "s", load_ms, times.network_ms, times.nms_ms);
+             found.size(), found.size() == 1 ? "" : "s", load_ms + times.fit_ms, times.network_ms,
+             times.nms_ms);
   for (const Detection& d : found) {
     const Corners c = corners(d.box, picture);
     fmt::print("  {:>4.0f}%  {}  at {:.0f},{:.0f}  {:.0f} x {:.0f}\n", d.score * 100.0,

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "io/atomic_file.h"
 #include "report/detection_report.h"
 #include "report/progress.h"
 #include "report/text.h"
@@ -24,6 +25,7 @@ struct TestOptions {
   std::string split = "auto";
   double min_top1 = -1.0;
   double min_map = -1.0;
+  std::string boxes_file;
   bool flip = false;
 };
 
@@ -102,6 +104,12 @@ std::string detection_json(const DetectionResult& result, const std::vector<std:
   put(json, "map50", metrics.map50);
   put(json, "map", metrics.map);
   put(json, "map75", metrics.map75);
+  put(json, "map_small", metrics.map_small);
+  put(json, "map_medium", metrics.map_medium);
+  put(json, "map_large", metrics.map_large);
+  put(json, "recall", metrics.ar100);
+  put(json, "voc_map", mean_of_known(result.voc_all));
+  put(json, "voc_map_11", mean_of_known(result.voc_eleven));
   json["classes"] = Json::array();
   for (std::size_t c = 0; c < metrics.classes.size(); ++c) {
     const ClassPrecision& one = metrics.classes[c];
@@ -113,6 +121,43 @@ std::string detection_json(const DetectionResult& result, const std::vector<std:
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// The truth as a COCO data set, and under "detections" what was found in COCO's form of results:
+// what other programs need to judge a detector. Numbers are not rounded.
+std::string boxes_json(const Dataset& data, const std::vector<FoundSample>& samples) {
+  using Json = nlohmann::ordered_json;
+  Json images = Json::array(), annotations = Json::array(), detections = Json::array();
+  const auto list = [](const PixelBox& box) { return Json{box.x, box.y, box.w, box.h}; };
+  for (const FoundSample& sample : samples) {
+    const auto [w, h] = data.picture_size(sample.index);
+    const std::int64_t id = data.picture_id(sample.index);
+    images.push_back(
+        {{"id", id}, {"file_name", data.name(sample.index)}, {"width", w}, {"height", h}});
+    for (const TruthBox& truth : truths_of(data, sample.index)) {
+      annotations.push_back({{"id", annotations.size() + 1},
+                             {"image_id", id},
+                             {"category_id", truth.category},
+                             {"bbox", list(truth.box)},
+                             {"area", truth.area > 0 ? truth.area : truth.box.w * truth.box.h},
+                             {"iscrowd", truth.crowd ? 1 : 0}});
+    }
+    for (const Detection& found : sample.found) {
+      detections.push_back({{"image_id", id},
+                            {"category_id", found.category},
+                            {"bbox", list(to_pixels(found.box, w, h))},
+                            {"score", double{found.score}}});
+    }
+  }
+  Json categories = Json::array();
+  for (std::size_t c = 0; c < data.classes().size(); ++c) {
+    categories.push_back({{"id", c}, {"name", data.classes()[c]}});
+  }
+  return Json{{"images", images},
+              {"categories", categories},
+              {"annotations", annotations},
+              {"detections", detections}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 int test_detector(const TestRun& run) {
   if (run.options.min_top1 >= 0.0 || run.options.flip) {
     throw ConfigError("--min-top1 and --flip are for classifiers; a detector takes --min-map");
@@ -122,6 +167,7 @@ int test_detector(const TestRun& run) {
   progress.begin_task("testing", run.part.size(), "img");
   DetectionEvaluateOptions options;
   options.progress = [&](std::int64_t done) { progress.task(done); };
+  if (!run.options.boxes_file.empty()) options.keep_samples = run.part.size();
   const DetectionResult result =
       evaluate_detections(run.session.executor(), run.session.eval_plan(), loader, options);
   progress.end_task();
@@ -131,6 +177,12 @@ int test_detector(const TestRun& run) {
     fmt::print("{}: {} pictures, loss {}, mAP@0.5 {}, mAP {}\n", run.split,
                with_separators(metrics.pictures), metric_text(result.loss),
                share_text(metrics.map50), share_text(metrics.map));
+    fmt::print("by VOC's rules: mAP {}, at 11 points {}\n",
+               share_text(mean_of_known(result.voc_all)),
+               share_text(mean_of_known(result.voc_eleven)));
+  }
+  if (!run.options.boxes_file.empty()) {
+    write_file_atomically(run.options.boxes_file, boxes_json(run.part, result.samples) + "\n");
   }
   write_json_result(run.common, detection_json(result, run.part.classes(), run.split));
   return below("mAP@0.5", result.metrics.map50, run.options.min_map);
@@ -172,6 +224,8 @@ Command add_test(CLI::App& app, CommonOptions& common) {
       ->check(CLI::Range(0.0, 1.0));
   verb->add_option("--min-map", options->min_map, "exit 1 when mAP@0.5 is below this share")
       ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--boxes", options->boxes_file,
+                   "write the true boxes and those found to FILE, in COCO's forms");
   verb->add_flag("--flip", options->flip, "also report the average over mirrored pictures");
   return {verb, [options, &common] { return run_test(*options, common); }};
 }

@@ -138,6 +138,20 @@ struct DataSpec {
 enum class ChannelOrder : std::uint8_t { rgb, bgr };
 enum class Fit : std::uint8_t { stretch, letterbox, center_crop };
 
+/// How a picture is resized. area: averaged where both sides shrink, else bilinear; the others are
+/// bilinear always, with half-pixel centres (OpenCV) or with corners on corners (Darknet).
+enum class Resample : std::uint8_t { area, linear, aligned };
+
+/// Where a picture goes in the network's input, and how it is resized to get there.
+struct FitRule {
+  Fit place = Fit::stretch;
+  Resample resample = Resample::area;
+
+  FitRule(Fit where = Fit::stretch, Resample how = Resample::area)  // NOLINT: meant to be implicit
+      : place(where), resample(how) {}
+  operator Fit() const { return place; }  // NOLINT: most readers care about the place only
+};
+
 /// How pictures become the network's input: stored with the weights.
 struct InputSpec {
   int channels = 3, height = 32, width = 32;
@@ -146,7 +160,10 @@ struct InputSpec {
   double scale = 1.0 / 255.0;
   ChannelOrder order = ChannelOrder::rgb;
   Fit fit = Fit::stretch;  ///< how a picture of another size is fitted
+  Resample resample = Resample::area;
   Mark mark;
+
+  FitRule rule() const { return {fit, resample}; }
 };
 
 }  // namespace daybreak

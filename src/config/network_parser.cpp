@@ -75,6 +75,7 @@ const Schema<InputSpec>& config_schema(Type<InputSpec>) {
       field("scale", &InputSpec::scale).above(0).doc("factor on the stored values 0..255"),
       field("order", &InputSpec::order).doc("order of the colour channels"),
       field("fit", &InputSpec::fit).doc("how a picture of another size becomes the input"),
+      field("resample", &InputSpec::resample).doc("how it is resized then"),
       check<InputSpec>(check_input)};
   return kSchema;
 }

@@ -56,6 +56,14 @@ std::span<const EnumName<Fit>> enum_names(Fit) {
   return kNames;
 }
 
+std::span<const EnumName<Resample>> enum_names(Resample) {
+  static constexpr EnumName<Resample> kNames[] = {
+      {Resample::area, "area", "averaged where both sides shrink, else linear"},
+      {Resample::linear, "linear", "bilinear between pixel centres, as OpenCV does"},
+      {Resample::aligned, "aligned", "bilinear with corners on corners, as Darknet does"}};
+  return kNames;
+}
+
 std::span<const EnumName<OptimizerType>> enum_names(OptimizerType) {
   static constexpr EnumName<OptimizerType> kNames[] = {
       {OptimizerType::sgd, "sgd", "stochastic gradient descent with momentum"},

@@ -16,6 +16,7 @@ std::span<const EnumName<OnError>> enum_names(OnError);
 std::span<const EnumName<DataFormat>> enum_names(DataFormat);
 std::span<const EnumName<ChannelOrder>> enum_names(ChannelOrder);
 std::span<const EnumName<Fit>> enum_names(Fit);
+std::span<const EnumName<Resample>> enum_names(Resample);
 std::span<const EnumName<OptimizerType>> enum_names(OptimizerType);
 std::span<const EnumName<WeightDecayForm>> enum_names(WeightDecayForm);
 std::span<const EnumName<DecayOn>> enum_names(DecayOn);

@@ -40,7 +40,7 @@ class Augmenter {
  public:
   struct Options {
     int width = 0, height = 0, channels = 3;
-    Fit fit = Fit::stretch;
+    FitRule fit;
     std::uint64_t seed = 0;
     std::vector<std::uint8_t> mean_colour;  ///< a byte per channel, for cutout; empty: 127
     double min_visible = 0.2;               ///< share of its area below which a cut box is dropped

@@ -74,17 +74,30 @@ void resize_part(const PictureView& picture, int x, int y, int w, int h, int out
   cv::resize(source, target, target.size(), 0, 0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
 }
 
-void fit_picture(const PictureView& picture, int out_w, int out_h, Fit fit, std::uint8_t* out) {
+void fit_picture(const PictureView& picture, int out_w, int out_h, FitRule fit, std::uint8_t* out) {
   const FitGeometry g = fit_geometry(picture.w, picture.h, out_w, out_h, fit);
   const std::int64_t stride = static_cast<std::int64_t>(out_w) * picture.c;
   if (g.place_w != out_w || g.place_h != out_h) {
     std::memset(out, kLetterboxFill, static_cast<std::size_t>(stride) * out_h);
   }
-  resize_part(picture, g.crop_x, g.crop_y, g.crop_w, g.crop_h, g.place_w, g.place_h,
-              out + g.place_y * stride + static_cast<std::int64_t>(g.place_x) * picture.c, stride);
+  std::uint8_t* target =
+      out + g.place_y * stride + static_cast<std::int64_t>(g.place_x) * picture.c;
+  if (fit.resample == Resample::area || (g.crop_w == g.place_w && g.crop_h == g.place_h)) {
+    resize_part(picture, g.crop_x, g.crop_y, g.crop_w, g.crop_h, g.place_w, g.place_h, target,
+                stride);
+    return;
+  }
+  std::vector<float> floats;
+  resample_part(picture, g, fit.resample, floats);
+  const std::int64_t row = static_cast<std::int64_t>(g.place_w) * picture.c;
+  for (int y = 0; y < g.place_h; ++y) {
+    for (std::int64_t i = 0; i < row; ++i) {
+      target[y * stride + i] = static_cast<std::uint8_t>(floats[y * row + i] + 0.5f);
+    }
+  }
 }
 
-Image fit_picture(const PictureView& picture, int out_w, int out_h, Fit fit) {
+Image fit_picture(const PictureView& picture, int out_w, int out_h, FitRule fit) {
   Image out;
   out.reshape(out_w, out_h, picture.c);
   fit_picture(picture, out_w, out_h, fit, out.hwc.data());

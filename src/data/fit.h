@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "config/specs.h"
 #include "core/box.h"
@@ -31,8 +32,15 @@ constexpr std::uint8_t kLetterboxFill = 127;
 
 /// Fits a picture into `out` [out_h, out_w, c]. The one function that training, test and prediction
 /// share. A picture of the right size is copied.
-void fit_picture(const PictureView& picture, int out_w, int out_h, Fit fit, std::uint8_t* out);
-Image fit_picture(const PictureView& picture, int out_w, int out_h, Fit fit);
+void fit_picture(const PictureView& picture, int out_w, int out_h, FitRule fit, std::uint8_t* out);
+Image fit_picture(const PictureView& picture, int out_w, int out_h, FitRule fit);
+/// The same without rounding, normalised as `input` says: out [channels, height, width] is what the
+/// network computes with. The picture has input.channels channels.
+void fit_normalized(const PictureView& picture, const InputSpec& input, float* out);
+
+/// Resizes a picture of `channels` to floats [out_h, out_w, channels], bilinear; not `area`.
+void resample_part(const PictureView& picture, const FitGeometry& geometry, Resample how,
+                   std::vector<float>& out);
 
 /// Resizes a part of a picture into `out`, rows `out_stride` bytes apart: averaging over areas when
 /// both sides shrink, else bilinear with half-pixel centres.

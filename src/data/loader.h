@@ -39,7 +39,7 @@ struct LoaderOptions {
   int max_boxes = 0;         ///< rows of boxes a sample; 0: box_capacity of the data
   double min_visible = 0.2;  ///< share of its area below which a cut box is dropped
   std::vector<TransformSpec> transforms;
-  Fit fit = Fit::stretch;
+  FitRule fit;
   std::vector<std::uint8_t> mean_colour;  ///< for cutout: a byte per channel; empty: 127
   std::uint64_t seed = 1;
   int workers = -1;  ///< threads; 0: in next(), by the compute team; -1: 0 for pictures in memory

@@ -207,7 +207,7 @@ void PictureCache::decode(PictureStore& store, Sizes& sizes, Keep keep) {
       if (keep == Keep::nothing) return;
       std::uint8_t* target = store.pixels.data() + store.offsets[at];
       if (fitted) {
-        fit_picture(image.view(), input_.width, input_.height, input_.fit, target);
+        fit_picture(image.view(), input_.width, input_.height, input_.rule(), target);
       } else {
         std::memcpy(target, image.hwc.data(), image.hwc.size());
       }

@@ -65,7 +65,7 @@ ChannelStats measure(const Dataset& data, const InputSpec& input, std::int64_t m
         if (view.w == input.width && view.h == input.height) {
           parts[part].add(view);
         } else {
-          parts[part].add(fit_picture(view, input.width, input.height, input.fit).view());
+          parts[part].add(fit_picture(view, input.width, input.height, input.rule()).view());
         }
       }
     } catch (...) {

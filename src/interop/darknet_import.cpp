@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 
 #include "config/network_spec.h"
+#include "config/yaml_reader.h"
 #include "core/checked_size.h"
 #include "core/text.h"
 #include "io/posix_file.h"
@@ -17,8 +19,6 @@ namespace daybreak {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the files are little-endian");
-
-constexpr std::uint64_t kMaxCfgBytes = std::uint64_t{4} << 20;
 
 // Parameters by name, with the place of their layer.
 const Param* find_param(const Graph& graph, const std::string& name) {
@@ -43,35 +43,38 @@ std::string with_thousands(std::uint64_t value) {
 /// Walks through the bytes of a weights file.
 class WeightsFile {
  public:
+  /// Reads the header alone: the size must be right before anything is allocated for the rest.
   WeightsFile(const std::string& path, const std::string& cfg) : path_(path), cfg_(cfg) {
-    bytes_ = read_whole_file(path);
-    if (bytes_.size < 16)
-      fail(
-          fmt::format("{} bytes are too few for a Darknet weights file (its "
-                      "header takes 16 or 20)",
-                      bytes_.size));
+    const FileDescriptor fd = open_regular_file(path, &size_);
+    std::byte head[20] = {};
+    const std::int64_t count = read_fully(fd.get(), head);
+    if (count < 0) fail("cannot read: " + errno_text(errno));
+    if (count < 16) {
+      fail(fmt::format(
+          "{} bytes are too few for a Darknet weights file (its header takes 16 or 20)", count));
+    }
     std::int32_t version[3];
-    std::memcpy(version, bytes_.data.get(), sizeof(version));
+    std::memcpy(version, head, sizeof(version));
     major = version[0], minor = version[1], revision = version[2];
     if (major < 0 || minor < 0 || major > 10'000 || minor > 10'000) {
       fail(fmt::format("not a Darknet weights file: its version would be {}.{}", major, minor));
     }
     const bool wide = std::int64_t{major} * 10 + minor >= 2 && major < 1000 && minor < 1000;
-    header_ = 12 + (wide ? 8 : 4);
-    if (bytes_.size < header_) fail("ends inside its header of 20 bytes");
-    if (wide) {
-      std::memcpy(&seen, bytes_.data.get() + 12, 8);
-    } else {
-      std::uint32_t narrow = 0;
-      std::memcpy(&narrow, bytes_.data.get() + 12, 4);
-      seen = narrow;
-    }
+    header_ = wide ? 20 : 16;
+    if (static_cast<std::uint64_t>(count) < header_) fail("ends inside its header of 20 bytes");
+    std::memcpy(&seen, head + 12, wide ? 8 : 4);
     at_ = header_;
+  }
+
+  /// Reads the rest; to be called when the size is known to be right.
+  void load() {
+    bytes_ = read_whole_file(path_, size_);
+    if (bytes_.size != size_) fail("changed while it was read");
   }
 
   /// Connected matrices of the first versions lie transposed.
   bool old_order() const { return major > 1000 || minor > 1000; }
-  std::uint64_t size() const { return bytes_.size; }
+  std::uint64_t size() const { return size_; }
   std::uint64_t header() const { return header_; }
 
   std::vector<float> take(std::uint64_t count, const DarknetWeights& layer,
@@ -98,6 +101,7 @@ class WeightsFile {
  private:
   std::string path_, cfg_;
   FileBytes bytes_;
+  std::uint64_t size_ = 0;
   std::uint64_t header_ = 0;
   std::uint64_t at_ = 0;
 };
@@ -120,6 +124,7 @@ class WeightsImport {
 
   void run(int layers) {
     check_size(layers);
+    file_.load();
     result_.major = file_.major, result_.minor = file_.minor, result_.revision = file_.revision;
     result_.seen = file_.seen;
     result_.layers_filled = layers;
@@ -241,10 +246,9 @@ Graph checked_graph(const DarknetNetwork& net) {
 
 DarknetImport import_darknet(const std::string& cfg, const std::string& weights,
                              DarknetDialect dialect, const std::string& until) {
-  const FileBytes text = read_whole_file(cfg, kMaxCfgBytes);
   Diagnostics diagnostics;
-  const std::vector<DarknetSection> sections = parse_darknet_cfg(
-      {reinterpret_cast<const char*>(text.data.get()), text.size}, cfg, dialect, diagnostics);
+  const std::vector<DarknetSection> sections =
+      parse_darknet_cfg(read_config_file(cfg), cfg, dialect, diagnostics);
   DarknetImport result;
   result.net =
       translate_darknet(sections, std::filesystem::path(cfg).stem().string(), dialect, diagnostics);

@@ -188,20 +188,4 @@ void DarknetTranslator::cost(DarknetKeys& keys) {
   outputs_.back().clear();
 }
 
-// y = x * (kappa + alpha * sum over the window of x^2)^-beta, alpha not divided by the size.
-void DarknetTranslator::lrn(DarknetKeys& keys) {
-  if (dialect == DarknetDialect::hk)
-    keys.error("", "hk has dropped this section; --dialect ab or pj");
-  const double alpha = keys.number("alpha", 1e-4), beta = keys.number("beta", 0.75);
-  const double kappa = keys.number("kappa", 1.0);
-  const int size = keys.whole("size", 5, 1, kMaxWindow);
-  if (!(alpha >= 0.0) || !(kappa > 0.0)) keys.error("", "needs alpha >= 0 and kappa > 0");
-  emit(keys, "lrn", own_name("lrn"), {previous(keys)},
-       {{"size", whole_node(size)},
-        {"alpha", number_node(alpha)},
-        {"beta", number_node(beta)},
-        {"kappa", number_node(kappa)},
-        {"darknet", Node::make_scalar("true")}});
-}
-
 }  // namespace daybreak::detail

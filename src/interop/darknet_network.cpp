@@ -38,6 +38,8 @@ const std::map<std::string, std::string>& refused_sections() {
       {"Gaussian_yolo", "heads with an uncertainty are not supported"},
       {"contrastive", "contrastive training is not supported"},
       {"iseg", "instance segmentation is not supported"},
+      {"lrn", "local response normalisation is not supported"},
+      {"normalization", "local response normalisation is not supported"},
       {"l2norm", "not supported"},
       {"logistic", "a cost for binary outputs; use bce_loss in the network file instead"},
       {"deconvolutional", "not supported"},
@@ -184,8 +186,6 @@ void DarknetTranslator::layer(DarknetKeys& keys) {
                                                           {"softmax", &T::softmax},
                                                           {"soft", &T::softmax},
                                                           {"cost", &T::cost},
-                                                          {"lrn", &T::lrn},
-                                                          {"normalization", &T::lrn},
                                                           {"route", &T::route},
                                                           {"shortcut", &T::shortcut},
                                                           {"scale_channels", &T::scale_channels},
@@ -233,6 +233,7 @@ void DarknetTranslator::finish(const std::string& name) {
     input.find("std")->items.push_back(whole_node(1));
   }
   input.set("fit", Node::make_scalar(fit));
+  input.set("resample", Node::make_scalar(dialect == DarknetDialect::hk ? "linear" : "aligned"));
   Node& network = result.network = Node::make_map();
   network.set("name", Node::make_text(name));
   network.set("input", std::move(input));

@@ -42,7 +42,6 @@ class DarknetTranslator {
   void dropout(DarknetKeys& keys);
   void softmax(DarknetKeys& keys);
   void cost(DarknetKeys& keys);
-  void lrn(DarknetKeys& keys);
   void route(DarknetKeys& keys);
   void shortcut(DarknetKeys& keys);
   void scale_channels(DarknetKeys& keys);

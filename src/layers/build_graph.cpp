@@ -20,6 +20,9 @@ std::vector<float> per_channel(const std::vector<double>& values, int channels) 
 // Pictures as bytes, normalised; the layer "input".
 ValueId add_input(LayerBuilder& b, const InputSpec& input) {
   const Shape shape{1, input.channels, input.height, input.width};
+  if (b.options().float_input) {
+    return b.graph_input(InputRole::image, shape, DType::f32, "input");
+  }
   const ValueId image = b.graph_input(InputRole::image, shape, DType::u8, "image");
   InputU8 op;
   op.mean = per_channel(input.mean, input.channels);

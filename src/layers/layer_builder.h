@@ -19,6 +19,7 @@ struct BuildOptions {
   int stand_in_classes = 0;         ///< for `auto` while the classes are unknown; 0: an error
   int max_boxes = 1;                ///< rows of true boxes a picture has in training (M)
   bool with_loss = true;            ///< false: leave the loss, labels and metrics out
+  bool float_input = false;         ///< the image comes normalised: f32 [N, C, H, W]
 };
 
 /// A GraphBuilder that knows the network around the layer being lowered: defaults, the data's

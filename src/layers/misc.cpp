@@ -4,15 +4,20 @@
 #include "layers/layer_list.h"
 #include "ops/add.h"
 #include "ops/dropout.h"
+#include "ops/multiply.h"
 #include "ops/softmax.h"
 
-// add, dropout, softmax.
+// add, multiply, dropout, softmax.
 
 namespace daybreak {
 namespace {
 
 struct AddOptions {
   std::array<float, 2> scale = {1.0f, 1.0f};
+  Activation act;
+};
+
+struct MultiplyOptions {
   Activation act;
 };
 
@@ -26,6 +31,11 @@ void lower_add(const AddOptions& options, LayerBuilder& b) {
   op.coeff[1] = options.scale[1];
   const ValueId sum = b.add(op, b.inputs());
   add_act(b, sum, options.act, "act");
+}
+
+void lower_multiply(const MultiplyOptions& options, LayerBuilder& b) {
+  const ValueId product = b.add(Multiply{}, b.inputs());
+  add_act(b, product, options.act, "act");
 }
 
 void lower_dropout(const DropoutOptions& options, LayerBuilder& b) {
@@ -50,6 +60,16 @@ LayerType add_layer() {
       field("act", &AddOptions::act).doc("activation behind the sum")};
   return make_layer_type("add", "sum of the two layers in `from`, which have equal shapes", kSchema,
                          &lower_add)
+      .takes(2, 2);
+}
+
+LayerType multiply_layer() {
+  static const Schema<MultiplyOptions> kSchema{
+      field("act", &MultiplyOptions::act).doc("activation behind the product")};
+  return make_layer_type("multiply",
+                         "product of the two layers in `from`: equal shapes, or the second one a "
+                         "factor for each channel (C x 1 x 1) or each pixel (1 x H x W)",
+                         kSchema, &lower_multiply)
       .takes(2, 2);
 }
 

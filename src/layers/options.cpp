@@ -11,7 +11,24 @@ const Union<Activation>& config_union(Type<Activation>) {
       choice<Activation>("relu", {.kind = ActKind::relu}, "max(0, x)"),
       choice<Activation>("leaky", {.kind = ActKind::leaky}, "x, or slope * x where x < 0", kLeaky),
       choice<Activation>("sigmoid", {.kind = ActKind::sigmoid}, "1 / (1 + exp(-x))"),
-      choice<Activation>("tanh", {.kind = ActKind::tanh}, "hyperbolic tangent")};
+      choice<Activation>("tanh", {.kind = ActKind::tanh}, "hyperbolic tangent"),
+      choice<Activation>("relu6", {.kind = ActKind::relu6}, "min(max(0, x), 6)"),
+      choice<Activation>("elu", {.kind = ActKind::elu}, "x, or exp(x) - 1 where x < 0"),
+      choice<Activation>("selu", {.kind = ActKind::selu}, "scaled elu (Klambauer et al. 2017)"),
+      choice<Activation>("swish", {.kind = ActKind::swish}, "x * sigmoid(x), also called SiLU"),
+      choice<Activation>("mish", {.kind = ActKind::mish}, "x * tanh(log(1 + exp(x))) (Misra 2019)"),
+      choice<Activation>("hard_mish", {.kind = ActKind::hard_mish},
+                         "x, or x^2/2 + x from -2 to 0, or 0 below"),
+      choice<Activation>("gelu", {.kind = ActKind::gelu},
+                         "the tanh form (Hendrycks and Gimpel 2016)"),
+      choice<Activation>("ramp", {.kind = ActKind::ramp}, "max(0, x) + 0.1 x (Darknet)"),
+      choice<Activation>("loggy", {.kind = ActKind::loggy}, "2 sigmoid(x) - 1 (Darknet)"),
+      choice<Activation>("hardtan", {.kind = ActKind::hardtan}, "x within [-1, 1] (Darknet)"),
+      choice<Activation>("lhtan", {.kind = ActKind::lhtan},
+                         "x from 0 to 1, slope 0.001 outside (Darknet)"),
+      choice<Activation>("plse", {.kind = ActKind::plse},
+                         "a sigmoid in three straight pieces (Darknet)"),
+      choice<Activation>("stair", {.kind = ActKind::stair}, "steps joined by slopes (Darknet)")};
   return kUnion;
 }
 

@@ -1,11 +1,33 @@
+#include <fmt/format.h>
+
 #include "layers/layer_list.h"
 #include "ops/concat.h"
+#include "ops/reorg.h"
 #include "ops/reshape.h"
+#include "ops/slice.h"
 
-// concat, flatten, reshape.
+// concat, slice, reorg, flatten, reshape.
 
 namespace daybreak {
+
+std::span<const EnumName<ReorgOrder>> enum_names(ReorgOrder) {
+  static constexpr EnumName<ReorgOrder> kNames[] = {
+      {ReorgOrder::depth, "depth", "space to depth; Darknet's reorg3d"},
+      {ReorgOrder::darknet, "darknet", "the order of YOLOv2's reorg"}};
+  return kNames;
+}
+
 namespace {
+
+struct SliceOptions {
+  int groups = 2;
+  int group = 0;
+};
+
+struct ReorgOptions {
+  int stride = 2;
+  ReorgOrder order = ReorgOrder::depth;
+};
 
 struct ReshapeOptions {
   int c = -1, h = 1, w = 1;
@@ -13,6 +35,27 @@ struct ReshapeOptions {
 
 void lower_concat(const NoOptions&, LayerBuilder& b) {
   b.add(Concat{}, b.inputs());
+}
+
+void lower_slice(const SliceOptions& options, LayerBuilder& b) {
+  const int channels = b.shape(b.input()).c;
+  if (channels % options.groups != 0 || options.group >= options.groups) {
+    b.fail(
+        fmt::format("group {} of {} cannot be taken from {}: the groups must divide its "
+                    "channels, and are counted from 0",
+                    options.group, options.groups, b.show(b.input())));
+  }
+  Slice op;
+  op.count = channels / options.groups;
+  op.begin = options.group * op.count;
+  b.add(op, {b.input()});
+}
+
+void lower_reorg(const ReorgOptions& options, LayerBuilder& b) {
+  Reorg op;
+  op.stride = options.stride;
+  op.order = options.order;
+  b.add(op, {b.input()});
 }
 
 void lower_flatten(const NoOptions&, LayerBuilder& b) {
@@ -31,6 +74,25 @@ LayerType concat_layer() {
   return make_layer_type("concat", "joins the channels of the layers in `from`, in this order",
                          no_options(), &lower_concat)
       .takes(2, 64);
+}
+
+LayerType slice_layer() {
+  static const Schema<SliceOptions> kSchema{
+      field("groups", &SliceOptions::groups)
+          .in(1, 65536)
+          .doc("equal parts that the channels are cut into"),
+      field("group", &SliceOptions::group).in(0, 65535).doc("the part that is kept, from 0")};
+  return make_layer_type("slice", "one of several equal parts of the channels", kSchema,
+                         &lower_slice);
+}
+
+LayerType reorg_layer() {
+  static const Schema<ReorgOptions> kSchema{
+      short_key("stride"),
+      field("stride", &ReorgOptions::stride).in(1, 64).doc("divides height and width"),
+      field("order", &ReorgOptions::order).doc("where the pixels go")};
+  return make_layer_type("reorg", "turns squares of neighbouring pixels into channels", kSchema,
+                         &lower_reorg);
 }
 
 LayerType flatten_layer() {

@@ -18,6 +18,32 @@ std::string_view to_string(ActKind kind) {
       return "sigmoid";
     case ActKind::tanh:
       return "tanh";
+    case ActKind::relu6:
+      return "relu6";
+    case ActKind::elu:
+      return "elu";
+    case ActKind::selu:
+      return "selu";
+    case ActKind::swish:
+      return "swish";
+    case ActKind::mish:
+      return "mish";
+    case ActKind::hard_mish:
+      return "hard_mish";
+    case ActKind::gelu:
+      return "gelu";
+    case ActKind::ramp:
+      return "ramp";
+    case ActKind::loggy:
+      return "loggy";
+    case ActKind::hardtan:
+      return "hardtan";
+    case ActKind::lhtan:
+      return "lhtan";
+    case ActKind::plse:
+      return "plse";
+    case ActKind::stair:
+      return "stair";
   }
   return "?";
 }

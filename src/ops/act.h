@@ -5,15 +5,18 @@
 
 namespace daybreak {
 
-/// Elementwise activation. The gradient is computed from the output alone, which all of them allow;
-/// relu and leaky take the derivative for negative inputs at 0.
+/// Elementwise activation. The gradient is computed from the output alone where the derivative can
+/// be told from it, else from the input alone; relu and leaky take the derivative for negative
+/// inputs at 0.
 struct Act final : Op {
   Activation act;
 
   OpKind kind() const override { return OpKind::act; }
   std::string describe() const override;
   Shape infer(std::span<const Shape> inputs) const override;
-  Reads backward_reads() const override { return {.output = true}; }
+  Reads backward_reads() const override {
+    return {.inputs = needs_input(act.kind), .output = !needs_input(act.kind)};
+  }
   std::int64_t flops(std::span<const Shape> inputs) const override;
 };
 

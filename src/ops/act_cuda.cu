@@ -129,7 +129,8 @@ void run_activation(const Context& context, std::int64_t count, Activation act, 
           as<const T>(b.x[0]), as<T>(b.y), packs, act);
     } else {
       activate_backward_kernel<T, V><<<loop_blocks(packs), kThreads, 0, context.stream()>>>(
-          as<const T>(b.y), as<const T>(b.dy), entry<T>(b.dx, 0), packs, act);
+          as<const T>(needs_input(act.kind) ? b.x[0] : b.y), as<const T>(b.dy), entry<T>(b.dx, 0),
+          packs, act);
     }
     check_launch("activation kernel");
   });
@@ -160,8 +161,10 @@ Offers activation_offers(Context& context, const KernelQuery& query, std::string
   if (!float_types(query, reason)) return {};
   KernelOffer offer = same_layout_offer(query, "own:activation");
   const bool forward = query.pass == Pass::forward;
-  if (!forward) offer.reads = {.output = true};
   const Activation act = static_cast<const Act&>(*query.op).act;
+  if (!forward) {
+    offer.reads = {.inputs = needs_input(act.kind), .output = !needs_input(act.kind)};
+  }
   offer.make = [&context, act, forward, count = query.inputs[0].shape.count(),
                 dtype = query.inputs[0].dtype, name = query_name(query)] {
     return make_run_kernel(name, [=, &context](const Bindings& b) {

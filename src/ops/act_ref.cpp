@@ -17,8 +17,10 @@ std::vector<KernelOffer> act_ref_offers(const KernelQuery& query) {
       for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<T>(act_value(act, x[i]));
     });
   } else {
-    offer = ref_offer(query, {.output = true}, [=]<typename T>(T, const Bindings& b) {
-      const T* y = as<T>(b.y);
+    const bool from_input = needs_input(act.kind);
+    const Reads reads{.inputs = from_input, .output = !from_input};
+    offer = ref_offer(query, reads, [=]<typename T>(T, const Bindings& b) {
+      const T* y = from_input ? as<T>(b.x[0]) : as<T>(b.y);
       const T* dy = as<T>(b.dy);
       T* dx = entry<T>(b.dx, 0);
       if (!dx) return;

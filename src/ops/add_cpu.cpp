@@ -56,7 +56,8 @@ DAYBREAK_MULTIARCH void backward_range(const Add& op, const float* y, const floa
 
 CpuOffers add_cpu_offers(const CpuContext& context, const KernelQuery& query, std::string* reason) {
   const Add op = static_cast<const Add&>(*query.op);
-  if (op.act.kind == ActKind::sigmoid || op.act.kind == ActKind::tanh) {
+  if (op.act.kind != ActKind::none && op.act.kind != ActKind::relu &&
+      op.act.kind != ActKind::leaky) {
     if (reason) *reason = "a sum can be fused with relu and leaky relu only";
     return {};
   }

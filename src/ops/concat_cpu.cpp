@@ -1,76 +1,22 @@
 #include "ops/concat.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "backend/cpu/act_rows.h"
+#include "backend/cpu/channel_part.h"
 #include "backend/cpu/kernel.h"
-#include "backend/cpu/planes.h"
 #include "core/parallel.h"
 
-// Copies every input's channels to their place, or gradients back. Inputs whose channels fill whole
-// planes (plain; blocked with a multiple of the block before and in them) are one memcpy a sample;
-// NHWC copies runs of channels per pixel; blocked tensors with odd channels go channel by channel.
+// Copies every input's channels to their place, or gradients back.
 
 namespace daybreak {
-namespace {
-
-struct Part {
-  Planes planes;
-  int first = 0;  // channel of the whole where this input starts
-};
-
-bool whole_planes(const Planes& all, const Part& part) {
-  return all.pixel_stride == all.lanes && part.first % all.lanes == 0 &&
-         (part.planes.channels % all.lanes == 0);
-}
-
-// Moves one sample of a part; `to_part` is the direction of gradients.
-void move_sample(const Planes& all, const Part& part, std::int64_t n, float* whole, float* piece,
-                 bool to_part) {
-  const auto copy = [&](float* a, float* b, std::int64_t count) {
-    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
-    if (to_part) {
-      std::memcpy(b, a, bytes);
-    } else {
-      std::memcpy(a, b, bytes);
-    }
-  };
-  const Planes& p = part.planes;
-  if (whole_planes(all, part)) {
-    copy(whole + all.offset(n, part.first / all.lanes), piece + p.offset(n, 0), p.sample_stride);
-    return;
-  }
-  if (!all.padded) {  // NHWC
-    for (std::int64_t q = 0; q < all.pixels; ++q) {
-      copy(whole + n * all.sample_stride + q * all.pixel_stride + part.first,
-           piece + n * p.sample_stride + q * p.pixel_stride, p.channels);
-    }
-    return;
-  }
-  for (int c = 0; c < p.channels; ++c) {
-    const int at = part.first + c;
-    float* a = whole + all.offset(n, at / all.lanes) + at % all.lanes;
-    float* b = piece + p.offset(n, c / p.lanes) + c % p.lanes;
-    for (std::int64_t q = 0; q < all.pixels; ++q) {
-      if (to_part) {
-        b[q * p.pixel_stride] = a[q * all.pixel_stride];
-      } else {
-        a[q * all.pixel_stride] = b[q * p.pixel_stride];
-      }
-    }
-  }
-}
-
-}  // namespace
-
 CpuOffers concat_cpu_offers(const CpuContext& context, const KernelQuery& query) {
   const Layout layout = own_layout(query);
   // Plain tensors stay plain even with one pixel: lanes of 1 make every channel a plane.
   const int lanes = layout == kNchw ? 1 : 16;
   const Planes all = make_planes(query.output.shape, layout, context.block, lanes);
-  std::vector<Part> parts;
+  std::vector<ChannelPart> parts;
   int first = 0;
   for (const TensorDesc& input : query.inputs) {
     parts.push_back({make_planes(input.shape, layout, context.block, lanes), first});
@@ -85,7 +31,8 @@ CpuOffers concat_cpu_offers(const CpuContext& context, const KernelQuery& query)
         float* piece = is_forward ? as(b.x[i]) : entry(b.dx, i);
         if (!piece) continue;
         for (std::int64_t n = begin; n < end; ++n) {
-          move_sample(all, parts[i], n, whole, piece, !is_forward);
+          move_channels(all, parts[i], n, whole, piece,
+                        is_forward ? MoveChannels::to_whole : MoveChannels::to_part);
         }
       }
     });

@@ -14,7 +14,8 @@ std::string Conv2d::describe() const {
     if (dilation_w != dilation_h) text += fmt::format("x{}", dilation_w);
   }
   if (groups != 1) text += fmt::format(" groups {}", groups);
-  return text;
+  if (residual) text += " + add";
+  return text + fused_text(act);
 }
 
 Shape Conv2d::infer(std::span<const Shape> inputs) const {
@@ -30,7 +31,9 @@ Shape Conv2d::infer(std::span<const Shape> inputs) const {
   const int h = window_output(x.h, kernel_h, stride_h, pad_h, pad_h, dilation_h, false);
   const int w = window_output(x.w, kernel_w, stride_w, pad_w, pad_w, dilation_w, false);
   checked_shape(out_channels, x.c / groups, kernel_h, kernel_w);
-  return checked_shape(x.n, out_channels, h, w);
+  const Shape y = checked_shape(x.n, out_channels, h, w);
+  if (residual) check_equal(y, inputs[1]);
+  return y;
 }
 
 std::vector<ParamSpec> Conv2d::params(std::span<const Shape> inputs) const {
@@ -46,7 +49,7 @@ std::vector<ParamSpec> Conv2d::params(std::span<const Shape> inputs) const {
 
 // The usual count: zero border included, bias left out.
 std::int64_t Conv2d::flops(std::span<const Shape> inputs) const {
-  const Shape y = infer(inputs);
+  const Shape y = infer(inputs);  // what is fused does not count
   return 2 * y.count() * (inputs[0].c / groups) * kernel_h * kernel_w;
 }
 

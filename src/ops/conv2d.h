@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ops/act_kind.h"
 #include "ops/op.h"
 
 namespace daybreak {
@@ -15,9 +16,13 @@ struct Conv2d final : Op {
   int dilation_h = 1, dilation_w = 1;
   int groups = 1;
   bool bias = true;
+  bool residual = false;  ///< a second input of the output's shape is added
+  Activation act;         ///< of the sum; both are filled in by the plan's fusion for inference
 
   OpKind kind() const override { return OpKind::conv2d; }
   std::string describe() const override;
+  int min_inputs() const override { return residual ? 2 : 1; }
+  int max_inputs() const override { return residual ? 2 : 1; }
   Shape infer(std::span<const Shape> inputs) const override;
   std::vector<ParamSpec> params(std::span<const Shape> inputs) const override;
   Reads backward_reads() const override { return {.inputs = true}; }

@@ -13,6 +13,8 @@ CpuOffers conv2d_cpu_offers(const CpuContext& context, const KernelQuery& query)
   problem.dtype = query.inputs[0].dtype;
   problem.groups = op.groups;
   problem.bias = op.bias;
+  problem.residual = op.residual;
+  problem.act = op.act;
   const int stride[2] = {op.stride_h, op.stride_w};
   const int dilation[2] = {op.dilation_h, op.dilation_w};
   const int pad[2] = {op.pad_h, op.pad_w};

@@ -2,6 +2,7 @@
 
 #include "backend/ref/ref_kernel.h"
 #include "backend/ref/ref_ops.h"
+#include "ops/act_ref.h"
 #include "ops/conv_ref.h"
 
 namespace daybreak {
@@ -15,6 +16,12 @@ std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
     return {ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
       const T* bias = op.bias ? as<T>(b.w[1]) : nullptr;
       coarse_from_fine(form, as<T>(b.x[0]), as<T>(b.w[0]), bias, as<T>(b.y));
+      if (!op.residual && op.act.kind == ActKind::none) return;
+      T* y = as<T>(b.y);
+      for (std::int64_t i = 0; i < form.coarse.count(); ++i) {
+        const T sum = op.residual ? y[i] + as<T>(b.x[1])[i] : y[i];
+        y[i] = static_cast<T>(act_value(op.act, sum));
+      }
     })};
   }
   if (query.pass == Pass::backward_data) {

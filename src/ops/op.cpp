@@ -38,8 +38,14 @@ std::string_view to_string(OpKind kind) {
       return "pad";
     case OpKind::add:
       return "add";
+    case OpKind::multiply:
+      return "multiply";
     case OpKind::concat:
       return "concat";
+    case OpKind::slice:
+      return "slice";
+    case OpKind::reorg:
+      return "reorg";
     case OpKind::reshape:
       return "reshape";
     case OpKind::softmax_xent:

@@ -27,7 +27,10 @@ enum class OpKind : std::uint8_t {
   upsample,
   pad,
   add,
+  multiply,
   concat,
+  slice,
+  reorg,
   reshape,
   softmax_xent,
   hinge,
@@ -41,7 +44,7 @@ enum class OpKind : std::uint8_t {
 
 /// What a parameter is: decides its default initialisation, weight decay and whether it is trained.
 enum class ParamRole : std::uint8_t {
-  weight,        ///< convolution or linear weight
+  weight,  ///< convolution or linear weight
   bias,
   norm_scale,
   norm_shift,
@@ -54,7 +57,8 @@ constexpr bool is_trained(ParamRole role) {
 }
 
 /// A parameter an op needs. `dims` is its shape in files: [OC, IC/groups, KH, KW], [OUT, IN], [C];
-/// `shape` the same padded to four dimensions ({1, c, 1, 1} for vectors, {out, in, 1, 1} for matrices).
+/// `shape` the same padded to four dimensions ({1, c, 1, 1} for vectors, {out, in, 1, 1} for
+/// matrices).
 struct ParamSpec {
   std::string suffix;  ///< "weight", "bias", "running_mean", ...
   ParamRole role = ParamRole::weight;
@@ -114,6 +118,7 @@ std::string_view to_string(Pass pass);
 /// reach = dilation * (size - 1) + 1, or the ceil form (Caffe, PyTorch's ceil_mode), in which the
 /// last window must still start inside the picture or its leading padding.
 /// Throws ShapeError when the window is larger than the padded input.
-int window_output(int in, int size, int stride, int before, int after, int dilation, bool ceil_mode);
+int window_output(int in, int size, int stride, int before, int after, int dilation,
+                  bool ceil_mode);
 
 }  // namespace daybreak

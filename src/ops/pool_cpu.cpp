@@ -1,6 +1,7 @@
 #include "ops/pool.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/lanes.h"
@@ -153,6 +154,36 @@ DAYBREAK_INLINE void backward_planes(const Job& job, std::int64_t begin, std::in
   }
 }
 
+// Plain planes without winners (inference) and columns side by side: vectors along the row.
+bool runs_along_rows(const Job& job) {
+  return job.op.pool == PoolKind::max && !job.winners && job.in.lanes == 1 &&
+         job.in.pixel_stride == 1 && job.op.stride_w == 1;
+}
+
+DAYBREAK_MULTIARCH void row_range(const Job& job, std::int64_t begin, std::int64_t end) {
+  const Pool& op = job.op;
+  for (std::int64_t i = begin; i < end; ++i) {
+    for (int oh = 0; oh < job.out.height; ++oh) {
+      float* y = job.y + job.out.offset(i) + std::int64_t{oh} * job.out.width;
+      std::fill_n(y, job.out.width, -std::numeric_limits<float>::infinity());
+      const int top = oh * op.stride_h - op.pad_top;
+      const int bottom = std::min(top + op.size_h, job.in.height);
+      for (int h = std::max(top, 0); h < bottom; ++h) {
+        const float* row = job.x + job.in.offset(i) + std::int64_t{h} * job.in.width;
+        for (int kw = 0; kw < op.size_w; ++kw) {
+          const int shift = kw - op.pad_left;
+          const int last = std::min(job.out.width, job.in.width - shift);
+#pragma omp simd
+          for (int ow = std::max(0, -shift); ow < last; ++ow) {
+            const float value = row[ow + shift];
+            y[ow] = (value > y[ow]) | (value != value) ? value : y[ow];  // a NaN wins and stays
+          }
+        }
+      }
+    }
+  }
+}
+
 DAYBREAK_MULTIARCH void forward_range(const Job& job, bool wide, std::int64_t begin,
                                       std::int64_t end) {
   if (wide) {
@@ -192,7 +223,9 @@ CpuOffers pool_cpu_offers(const CpuContext& context, const KernelQuery& query) {
     if (!job.y) return;
     parallel_for(job.in.count(), plane_grain(job.in, job.out),
                  [&](std::int64_t begin, std::int64_t end) {
-                   if (is_forward) {
+                   if (is_forward && runs_along_rows(job)) {
+                     row_range(job, begin, end);
+                   } else if (is_forward) {
                      forward_range(job, wide, begin, end);
                    } else {
                      backward_range(job, wide, begin, end);

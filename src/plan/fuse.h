@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "graph/graph.h"
+#include "ops/act_kind.h"
 
 namespace daybreak {
 
@@ -10,5 +12,12 @@ namespace daybreak {
 /// An activation is joined when it is relu or leaky, the only reader of its input, and that input
 /// is not in `keep`. The fused node's output is the activation's, so no value id changes meaning.
 std::vector<GraphNode> fuse(const Graph& graph, const std::vector<ValueId>& keep);
+
+/// For evaluation: drops dropout, and joins a convolution with the activation that alone reads it,
+/// or with the plain sum (and that sum's activation) that alone reads it: the convolution then runs
+/// in the sum's place. `fuses` says which activations a convolution of the backend can end in.
+std::vector<GraphNode> fuse_inference(std::vector<GraphNode> nodes, const Graph& graph,
+                                      const std::vector<ValueId>& keep,
+                                      const std::function<bool(const Activation&)>& fuses);
 
 }  // namespace daybreak

@@ -45,10 +45,15 @@ std::vector<Shape> infer_shapes(const Graph& graph, const PlanRequest& request) 
 }
 
 // The fused nodes that a kept value depends on; a dropped loss drops its labels, too.
-std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& request) {
+std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& request,
+                                    const Backend& backend) {
   std::vector<GraphNode> all;
   if (request.fuse) {
     all = fuse(graph, request.keep);
+    if (request.mode == Mode::eval && backend.fuses_into_conv({})) {
+      all = fuse_inference(std::move(all), graph, request.keep,
+                           [&](const Activation& act) { return backend.fuses_into_conv(act); });
+    }
   } else {
     all = graph.nodes;
   }
@@ -112,7 +117,7 @@ Plan make_plan(const Graph& graph, Backend& backend, const PlanRequest& request,
                ParamLayouts& layouts, const OfferChooser& choose) {
   PlanBuilder builder(graph, backend, request, layouts, choose);
   builder.plan.shapes = infer_shapes(graph, request);
-  builder.nodes = needed_nodes(graph, request);
+  builder.nodes = needed_nodes(graph, request, backend);
   add_inputs(builder);
   const std::vector<TensorId> aux = plan_forward(builder);
   builder.plan.forward_steps = builder.plan.steps.size();

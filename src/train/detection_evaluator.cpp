@@ -53,24 +53,22 @@ class HeadRunner {
   std::vector<const float*> raw_;
 };
 
+}  // namespace
+
 PixelBox to_pixels(const Box& box, int w, int h) {
   return {(double{box.cx} - double{box.w} / 2) * w, (double{box.cy} - double{box.h} / 2) * h,
           double{box.w} * w, double{box.h} * h};
 }
 
-void add_picture(AveragePrecision& precision, const std::vector<LabelBox>& labels,
-                 const std::vector<Detection>& found, int w, int h) {
+std::vector<TruthBox> truths_of(const Dataset& data, std::int64_t sample) {
+  const auto [w, h] = data.picture_size(sample);
   std::vector<TruthBox> truths;
-  for (const LabelBox& label : labels) {
-    truths.push_back(
-        {to_pixels(label.box, w, h), label.category, label.difficult, label.crowd, 0.0});
+  for (const LabelBox& label : data.boxes(sample)) {
+    truths.push_back({to_pixels(label.box, w, h), label.category, label.difficult, label.crowd,
+                      double{label.area}});
   }
-  std::vector<FoundBox> boxes;
-  for (const Detection& d : found) boxes.push_back({to_pixels(d.box, w, h), d.category, d.score});
-  precision.add(truths, boxes);
+  return truths;
 }
-
-}  // namespace
 
 std::vector<Detection> find_objects(const Graph& graph, const std::vector<const float*>& raw,
                                     const std::vector<HeadMap>& maps, Fit fit, int w, int h,
@@ -96,6 +94,7 @@ DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loa
   const Dataset& data = loader.data();
   AveragePrecision precision(data.class_count());
   DetectionResult result;
+  std::vector<FoundBox> boxes;
   loader.start(0, 0);
   for (std::int64_t done = 0; done < data.size();) {
     const Batch& batch = loader.next();
@@ -107,7 +106,11 @@ DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loa
       std::vector<Detection> found =
           find_objects(executor.graph(), runner.picture(i), runner.maps(), loader.options().fit, w,
                        h, options.conf, options.nms);
-      add_picture(precision, data.boxes(sample), found, w, h);
+      boxes.clear();
+      for (const Detection& d : found) {
+        boxes.push_back({to_pixels(d.box, w, h), d.category, d.score});
+      }
+      precision.add(truths_of(data, sample), boxes);
       if (sample < options.keep_samples) result.samples.push_back({sample, std::move(found)});
     }
     done += batch.count;
@@ -115,6 +118,8 @@ DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loa
   }
   result.loss /= static_cast<double>(std::max<std::int64_t>(1, data.size()));
   result.metrics = precision.coco();
+  result.voc_all = precision.voc(VocCurve::all_points);
+  result.voc_eleven = precision.voc(VocCurve::eleven_points);
   return result;
 }
 

@@ -27,10 +27,16 @@ struct FoundSample {
 
 /// What an evaluation of a detector found.
 struct DetectionResult {
-  double loss = 0.0;                 ///< the network's own, mean over the pictures
-  DetectionMetrics metrics;          ///< COCO's; -1 where there is nothing to find
-  std::vector<FoundSample> samples;  ///< of the first pictures
+  double loss = 0.0;                        ///< the network's own, mean over the pictures
+  DetectionMetrics metrics;                 ///< COCO's; -1 where there is nothing to find
+  std::vector<double> voc_all, voc_eleven;  ///< of each class by VOC's two rules; -1 without truth
+  std::vector<FoundSample> samples;         ///< of the first pictures
 };
+
+/// The box in pixels of its w x h picture.
+PixelBox to_pixels(const Box& box, int w, int h);
+/// What there is to be found in a sample.
+std::vector<TruthBox> truths_of(const Dataset& data, std::int64_t sample);
 
 /// Evaluates `plan` (mode eval; its heads' raw values and the loss kept) over all samples of a
 /// loader that neither shuffles nor augments and keeps the last batch. Boxes are compared in the

@@ -5,6 +5,7 @@
 
 #include "data/fit.h"
 #include "layers/build_graph.h"
+#include "train/fold.h"
 #include "train/weights.h"
 
 namespace daybreak {
@@ -35,20 +36,22 @@ Detector::Detector(const NetworkSpec& net, int classes, Backend& backend,
   BuildOptions options;
   options.classes = classes;
   options.with_loss = false;
-  executor_ = std::make_unique<Executor>(build_graph(net, options), backend);
-  const Graph& graph = executor_->graph();
-  if (graph.heads.empty()) {
+  options.float_input = true;
+  const Graph trained = build_graph(net, options);
+  if (trained.heads.empty()) {
     throw ConfigError(net.mark, "network \"" + net.name +
                                     "\" has no detection head (yolo, region), so it cannot find "
                                     "boxes; for classes of pictures use predict");
   }
   PlanRequest request;
   request.mode = Mode::eval;
-  for (const DetectionHead& head : graph.heads) request.keep.push_back(head.raw);
+  for (const DetectionHead& head : trained.heads) request.keep.push_back(head.raw);
+  FoldedModel model = fold_batch_norm(trained, read_weights_for(trained, weights), request.keep);
+  executor_ = std::make_unique<Executor>(std::move(model.graph), backend);
   plan_ = executor_->add_plan(request);
   executor_->prepare();
-  load_weights(*executor_, weights, /*partial=*/false);
-  classes_ = graph.heads.back().classes;
+  write_weights(*executor_, weights, model.tensors, /*partial=*/false);
+  classes_ = trained.heads.back().classes;
 }
 
 std::vector<Detection> Detector::detect(const Image& picture, const DetectOptions& options,
@@ -60,11 +63,12 @@ std::vector<Detection> Detector::detect(const Image& picture, const DetectOption
     convert_channels(source_, input_.channels);
     source = &source_;
   }
-  fitted_.reshape(input_.width, input_.height, input_.channels);
-  fit_picture(source->view(), input_.width, input_.height, input_.fit, fitted_.hwc.data());
-  executor_->upload(plan_, InputRole::image, fitted_.hwc.data(), fitted_.hwc.size());
+  fitted_.resize(static_cast<std::size_t>(input_.channels) * input_.height * input_.width);
+  fit_normalized(source->view(), input_, fitted_.data());
+  const double fit_ms = milliseconds_since(start);
+  executor_->upload(plan_, InputRole::image, fitted_.data(), fitted_.size() * sizeof(float));
   executor_->forward(plan_);
-  const double network_ms = milliseconds_since(start);
+  const double network_ms = milliseconds_since(start) - fit_ms;
   const auto decode_start = std::chrono::steady_clock::now();
   const Graph& graph = executor_->graph();
   std::vector<Detection> found;
@@ -83,7 +87,7 @@ std::vector<Detection> Detector::detect(const Image& picture, const DetectOption
   nms.beta = graph.heads.back().nms_beta;
   nms.min_score = options.conf;
   std::vector<Detection> kept = suppress(found, nms);
-  if (times) *times = {network_ms, milliseconds_since(decode_start)};
+  if (times) *times = {fit_ms, network_ms, milliseconds_since(decode_start)};
   return kept;
 }
 

@@ -18,8 +18,9 @@ struct DetectOptions {
   std::optional<NmsKind> nms_kind;  ///< not given: what the network's heads say
 };
 
-/// Where the time of one picture went, in milliseconds: fitting and the network; decoding and NMS.
+/// Where the time of one picture went, in milliseconds: resizing; the network; decoding and NMS.
 struct DetectTimes {
+  double fit_ms = 0.0;
   double network_ms = 0.0;
   double nms_ms = 0.0;
 };
@@ -41,7 +42,8 @@ class Detector {
   std::unique_ptr<Executor> executor_;
   PlanId plan_ = -1;
   int classes_ = 0;
-  Image source_, fitted_;
+  Image source_;
+  std::vector<float> fitted_;
   std::vector<float> raw_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "data/fit.h"
 #include "layers/build_graph.h"
+#include "train/fold.h"
 #include "train/weights.h"
 
 namespace daybreak {
@@ -16,14 +17,16 @@ Predictor::Predictor(const NetworkSpec& net, int classes, Backend& backend,
   BuildOptions options;
   options.classes = classes;
   options.with_loss = false;
-  executor_ = std::make_unique<Executor>(build_graph(net, options), backend);
-  const Graph& graph = executor_->graph();
+  const Graph trained = build_graph(net, options);
   PlanRequest request;
   request.mode = Mode::eval;
-  request.keep = {graph.prediction};
+  request.keep = {trained.prediction};
+  FoldedModel model = fold_batch_norm(trained, read_weights_for(trained, weights), request.keep);
+  executor_ = std::make_unique<Executor>(std::move(model.graph), backend);
+  const Graph& graph = executor_->graph();
   plan_ = executor_->add_plan(request);
   executor_->prepare();
-  load_weights(*executor_, weights, /*partial=*/false);
+  write_weights(*executor_, weights, model.tensors, /*partial=*/false);
   const Shape& shape = executor_->plan(plan_).shapes[graph.prediction];
   if (shape.spatial() != 1) {
     throw ConfigError(net.mark, "network \"" + net.name +
@@ -38,7 +41,7 @@ Predictor::Predictor(const NetworkSpec& net, int classes, Backend& backend,
 std::vector<float> Predictor::probabilities(const Image& picture) {
   Image source = picture;
   convert_channels(source, input_.channels);
-  const Image fitted = fit_picture(source.view(), input_.width, input_.height, input_.fit);
+  const Image fitted = fit_picture(source.view(), input_.width, input_.height, input_.rule());
   executor_->upload(plan_, InputRole::image, fitted.hwc.data(), fitted.hwc.size());
   executor_->forward(plan_);
   std::vector<float> scores;

@@ -155,7 +155,7 @@ LoaderOptions Session::loader_options(int batch, int image) const {
   options.batch = batch;
   options.height = image > 0 ? image : input.height;
   options.width = image > 0 ? image : input.width;
-  options.fit = input.fit;
+  options.fit = input.rule();
   options.mean_colour = mean_colour(input);
   options.seed = config_.spec.seed;
   options.workers = config_.spec.data.workers;

@@ -92,6 +92,14 @@ void write_slots(Executor& executor, const std::string& path,
   }
 }
 
+std::vector<NamedTensor> read_weights_for(const Graph& graph, const std::string& path) {
+  std::vector<NamedTensor> tensors = read_tensors(path);
+  std::erase_if(tensors,
+                [](const NamedTensor& tensor) { return tensor.name.rfind("optimizer.", 0) == 0; });
+  check_tensors(path, signatures(graph), tensors);
+  return tensors;
+}
+
 std::vector<std::string> load_weights(Executor& executor, const std::string& path, bool partial) {
   return write_weights(executor, path, read_tensors(path), partial);
 }

@@ -21,6 +21,10 @@ std::vector<std::string> write_weights(Executor& executor, const std::string& pa
 void write_slots(Executor& executor, const std::string& path,
                  const std::vector<NamedTensor>& tensors);
 
+/// The weights of a file without the optimizer's arrays. Throws DataError unless they are exactly
+/// the parameters of `graph`.
+std::vector<NamedTensor> read_weights_for(const Graph& graph, const std::string& path);
+
 /// Loads a safetensors file (any float type) of weights or a checkpoint.
 std::vector<std::string> load_weights(Executor& executor, const std::string& path, bool partial);
 

@@ -337,6 +337,9 @@ TEST(PrintConfig, ReadsBackAsTheSame) {
       "  - {until: 15e, augment: [], freeze: [], power: 2}\n"
       "augment: [pad_crop, flip, random_resized_crop, color_jitter, rotate, cutout, resize, "
       "center_crop]",
+      "lr: 0.1\nlength: 1e\nmulti_scale: [320, 352]\naugment: [{mosaic: {p: 0.5, scale: [0.4, "
+      "1]}}, "
+      "{jitter: 0.3}, {zoom: {scale: [1, 2], shift: 0}}, {hsv: {hue: 0.05}}]",
       "lr: 0.1\nlength: 1e\ndevice: cuda:0\ninit: w.safetensors\nprecision: bf16\nlast_batch: "
       "keep\nevaluate: 3s",
   };
@@ -344,6 +347,40 @@ TEST(PrintConfig, ReadsBackAsTheSame) {
     SCOPED_TRACE(text);
     expect_round_trip(load(text));
   }
+}
+
+TEST(Solver, DetectionSources) {
+  const SolverConfig config = load_solver_text(
+      "net: {input: {channels: 1, height: 8, width: 8}, layers: [softmax_loss]}\n"
+      "lr: 0.1\nlength: 1e\n"
+      "data: {sources: [{yolo: {dir: /a, file: my.yaml, polygons: box}}, {voc: /b}, {coco: {dir: "
+      "/c, "
+      "val_images: pictures}}], on_bad_label: skip, min_visible: 0.5}\n",
+      "f.yaml");
+  const DataSpec& data = config.spec.data;
+  ASSERT_EQ(data.sources.size(), 3u);
+  EXPECT_EQ(data.sources[0].format, DataFormat::yolo);
+  EXPECT_EQ(data.sources[0].file, "my.yaml");
+  EXPECT_TRUE(data.sources[0].polygons);
+  EXPECT_EQ(data.sources[1].format, DataFormat::voc);
+  EXPECT_EQ(data.sources[1].train, "train");
+  EXPECT_EQ(data.sources[2].train, "annotations/instances_train2017.json");
+  EXPECT_EQ(data.sources[2].val_images, "pictures");
+  EXPECT_EQ(data.on_bad_label, OnError::skip);
+  EXPECT_EQ(data.min_visible, 0.5);
+  expect_round_trip(config);
+}
+
+TEST(DataFile, IsReadAlone) {
+  const Folder folder;
+  const std::string path = folder.write("set.yaml", "sources: [{voc: pictures}]\n");
+  EXPECT_TRUE(is_data_file(path));
+  const DataSpec data = load_data(path, {"train_limit=7"});
+  EXPECT_EQ(data.name, "set");
+  EXPECT_EQ(data.train_limit, 7);
+  EXPECT_EQ(data.sources[0].dir, folder.path("pictures"));
+  const std::string bad = folder.write("bad.yaml", "sources: [{voc: pictures}]\nworkrs: 2\n");
+  EXPECT_THROW(load_data(bad), ConfigError);
 }
 
 TEST(PrintConfig, ShowsEveryKey) {

@@ -320,5 +320,48 @@ TEST(Losses, OverTargetsReadTheirShape) {
   EXPECT_THAT(kinds(build("- bce_loss\n")), ElementsAre("bce"));
 }
 
+TEST(Heads, KeepWhatDecodingNeeds) {
+  const Graph graph = build(
+      "- conv: {name: c, filters: 12, size: 1}\n"
+      "- yolo: {name: h, anchors: [[10, 14], [23, 27.5]], classes: 1, scale_x_y: 1.05, "
+      "new_coords: true, nms: diou, beta_nms: 0.5}\n"
+      "- conv: {name: d, filters: 12, size: 1, from: c}\n"
+      "- region: {name: r, anchors: [[1, 2], [3, 4]], classes: 1, softmax: false}\n");
+  ASSERT_EQ(graph.heads.size(), 2u);
+  const DetectionHead& yolo = graph.heads[0];
+  EXPECT_EQ(yolo.kind, HeadKind::yolo);
+  EXPECT_EQ(graph.values[yolo.raw].name, "c");
+  EXPECT_THAT(yolo.mask, ElementsAre(0, 1));
+  EXPECT_FLOAT_EQ(yolo.anchors[1][1], 27.5f);
+  EXPECT_FLOAT_EQ(yolo.scale_x_y, 1.05f);
+  EXPECT_TRUE(yolo.new_coords);
+  EXPECT_EQ(yolo.nms, NmsKind::diou);
+  EXPECT_FLOAT_EQ(yolo.nms_beta, 0.5f);
+  EXPECT_EQ(graph.heads[1].kind, HeadKind::region);
+  EXPECT_FALSE(graph.heads[1].softmax);
+  EXPECT_EQ(graph.values[graph.heads[1].raw].name, "d");
+}
+
+TEST(Heads, CheckChannelsMaskAndClasses) {
+  EXPECT_THAT(build_errors("- conv: {name: c, filters: 13, size: 1}\n"
+                           "- yolo: {anchors: [[1, 2], [3, 4]], classes: 1}\n"),
+              HasSubstr("yolo: needs 12 channels, 2 anchors x (5 + 1 classes), found \"c\" 13 x 16 "
+                        "x 16 (line 4); set the filters of the convolution before it to 12"));
+  EXPECT_THAT(build_errors("- yolo: {anchors: [[1, 2]], mask: [1], classes: 1}\n"),
+              HasSubstr("\"mask\" names anchor 1, but there are 1"));
+  EXPECT_THAT(build_errors("- yolo: {anchors: [[1, 0]], classes: 1}\n"), HasSubstr("anchors"));
+  BuildOptions options;
+  options.classes = 3;
+  EXPECT_THAT(
+      build_errors("- conv: {filters: 6, size: 1}\n- yolo: {anchors: [[1, 2]], classes: 1}\n",
+                   {1, 3, 16, 16}, options),
+      HasSubstr("the head has 1 classes, but the data set has 3"));
+}
+
+TEST(Slices, NameTheGroupsThatDoNotDivide) {
+  EXPECT_THAT(build_errors("- slice: {groups: 2}\n"), HasSubstr("group 0 of 2 cannot be taken"));
+  EXPECT_THAT(build_errors("- slice: {groups: 3, group: 3}\n"), HasSubstr("group 3 of 3"));
+}
+
 }  // namespace
 }  // namespace daybreak

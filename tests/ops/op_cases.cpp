@@ -48,6 +48,12 @@ std::vector<OpCase> cases(OpKind kind) {
       return detail::add_cases();
     case OpKind::concat:
       return detail::concat_cases();
+    case OpKind::multiply:
+      return detail::multiply_cases();
+    case OpKind::slice:
+      return detail::slice_cases();
+    case OpKind::reorg:
+      return detail::reorg_cases();
     case OpKind::reshape:
       return detail::reshape_cases();
     case OpKind::softmax_xent:

@@ -134,8 +134,41 @@ double min_abs(const HostTensor& tensor) {
   return least;
 }
 
+// Where the derivative of an activation jumps; none for most.
+std::vector<double> kinks(const Activation& act) {
+  switch (act.kind) {
+    case ActKind::relu:
+    case ActKind::leaky:
+    case ActKind::selu:
+    case ActKind::ramp:
+      return {0.0};
+    case ActKind::relu6:
+      return {0.0, 6.0};
+    case ActKind::hard_mish:
+      return {-2.0, 0.0};
+    case ActKind::hardtan:
+      return {-1.0, 1.0};
+    case ActKind::lhtan:
+      return {0.0, 1.0};
+    case ActKind::plse:
+      return {-4.0, 4.0};
+    case ActKind::stair:
+      return {-2.0, -1.0, 0.0, 1.0, 2.0};
+    default:
+      return {};
+  }
+}
+
 bool has_kink(const Activation& act) {
-  return act.kind == ActKind::relu || act.kind == ActKind::leaky;
+  return !kinks(act).empty();
+}
+
+double kink_distance(const Activation& act, const HostTensor& tensor) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const double kink : kinks(act)) {
+    for (const double value : tensor.v) least = std::min(least, std::abs(value - kink));
+  }
+  return least;
 }
 
 double distance_kink(const Distance& op, const OpData& data) {
@@ -193,7 +226,7 @@ double kink_distance(const Op& op, const OpData& data, Mode mode) {
   const double none = std::numeric_limits<double>::infinity();
   switch (op.kind()) {
     case OpKind::act:
-      return has_kink(static_cast<const Act&>(op).act) ? min_abs(data.x[0]) : none;
+      return kink_distance(static_cast<const Act&>(op).act, data.x[0]);
     case OpKind::distance:
       return distance_kink(static_cast<const Distance&>(op), data);
     case OpKind::hinge:
@@ -271,6 +304,8 @@ bool is_exact_on_integers(const Op& op) {
     case OpKind::linear:
     case OpKind::pad:
     case OpKind::concat:
+    case OpKind::slice:
+    case OpKind::reorg:
     case OpKind::reshape:
     case OpKind::topk_count:
       return true;

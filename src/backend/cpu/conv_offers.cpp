@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "backend/cpu/plain_conv.h"
 #include "backend/cpu/tap_gemm.h"
 
 namespace daybreak {
@@ -50,7 +51,20 @@ int rank(const OneDnnAnswer& a, ConvAlgorithm algorithm, bool pays, const Tensor
   return score;
 }
 
-std::vector<ConvWish> wishes(const KernelQuery& query) {
+std::vector<ConvWish> wishes(const KernelQuery& query, const ConvProblem& problem) {
+  const bool inference = query.pass == Pass::forward && query.mode == Mode::eval;
+  if (problem.residual) {
+    // The residual's descriptor must be known: its own layout first.
+    const Layout other = query.inputs[1].layout;
+    std::vector<ConvWish> result;
+    for (const Layout layout : {other, kBlocked, kNhwc, kNchw}) {
+      if (!known(layout)) continue;
+      const Layout in = known(query.inputs[0].layout) ? query.inputs[0].layout : layout;
+      result.push_back({ConvAlgorithm::direct, in, layout, inference});
+      if (in != layout) result.push_back({ConvAlgorithm::direct, layout, layout, inference});
+    }
+    return result;
+  }
   const std::vector<ConvAlgorithm> algorithms = {ConvAlgorithm::direct, ConvAlgorithm::winograd};
   std::vector<ConvWish> result;
   const Layout x = query.inputs[0].layout, y = query.output.layout;
@@ -83,7 +97,7 @@ std::vector<Candidate> candidates(const CpuContext& context, const KernelQuery& 
                                   const ConvProblem& problem) {
   std::vector<Candidate> result;
   const bool pays = winograd_pays(problem, query.pass);
-  for (const ConvWish& wish : wishes(query)) {
+  for (const ConvWish& wish : wishes(query, problem)) {
     auto answer = context.onednn->convolution(problem, query.pass, wish);
     if (!answer) continue;
     const auto known_answer = [&](const Candidate& c) {
@@ -104,16 +118,26 @@ std::vector<Candidate> candidates(const CpuContext& context, const KernelQuery& 
   return result;
 }
 
+// What is fused must be something a forward kernel of oneDNN can do.
+bool can_fuse(const KernelQuery& query, const ConvProblem& p) {
+  if (!p.residual && p.act.kind == ActKind::none) return true;
+  return query.pass == Pass::forward && query.mode == Mode::eval && onednn_fuses(p.act.kind);
+}
+
 }  // namespace
 
 CpuOffers convolution_offers(const CpuContext& context, const KernelQuery& query,
                              const ConvProblem& problem) {
   CpuOffers offers;
+  // Asking oneDNN as well would cost more at start-up than the kernel takes in a run.
+  if (auto plain = plain_conv_offer(context, query, problem)) return {std::move(*plain)};
+  if (!can_fuse(query, problem)) return offers;
   for (Candidate& candidate : candidates(context, query, problem)) {
     OneDnnAnswer& answer = candidate.answer;
     KernelOffer offer;
     offer.name = "onednn:" + answer.implementation;
     offer.inputs = {context.with_layout(query.inputs[0], answer.x)};
+    if (problem.residual) offer.inputs.push_back(context.with_layout(query.inputs[1], answer.y));
     offer.output = context.with_layout(query.output, answer.y);
     offer.params = {context.with_layout(query.params[0], answer.w)};
     if (problem.bias) {
@@ -124,6 +148,8 @@ CpuOffers convolution_offers(const CpuContext& context, const KernelQuery& query
     offer.make = std::move(answer.make);
     offers.push_back(std::move(offer));
   }
+  const bool plain = !problem.residual && problem.act.kind == ActKind::none;
+  if (!plain) return offers;
   if (auto taps = tap_gemm_offer(context, query, problem)) {
     offers.insert(taps_pay(problem) ? offers.begin() : offers.end(), std::move(*taps));
   }

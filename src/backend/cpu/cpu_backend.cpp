@@ -48,8 +48,14 @@ CpuOffers offers_of(const CpuContext& context, const KernelQuery& query, std::st
       return pad_cpu_offers(context, query);
     case OpKind::add:
       return add_cpu_offers(context, query, reason);
+    case OpKind::multiply:
+      return multiply_cpu_offers(context, query);
     case OpKind::concat:
       return concat_cpu_offers(context, query);
+    case OpKind::reorg:
+      return reorg_cpu_offers(context, query);
+    case OpKind::slice:
+      return slice_cpu_offers(context, query);
     case OpKind::reshape:
       return reshape_cpu_offers(context, query);
     case OpKind::softmax_xent:
@@ -172,6 +178,8 @@ class CpuBackend final : public Backend {
     if (reason) *reason = why_not;
     return {};
   }
+
+  bool fuses_into_conv(const Activation& act) const override { return onednn_fuses(act.kind); }
 
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override {
     return layouts_.bytes(shape, dtype, layout);

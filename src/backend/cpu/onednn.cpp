@@ -109,6 +109,55 @@ dnnl::primitive_attr user_scratchpad() {
   return attr;
 }
 
+// The activation as oneDNN's elementwise operation; none for those it does not have.
+struct Eltwise {
+  dnnl::algorithm algorithm;
+  float alpha = 0.0f, beta = 0.0f;
+};
+
+std::optional<Eltwise> eltwise_of(const Activation& act) {
+  using A = dnnl::algorithm;
+  switch (act.kind) {
+    case ActKind::relu:
+      return Eltwise{A::eltwise_relu};
+    case ActKind::leaky:
+      return Eltwise{A::eltwise_relu, act.slope};
+    case ActKind::sigmoid:
+      return Eltwise{A::eltwise_logistic};
+    case ActKind::tanh:
+      return Eltwise{A::eltwise_tanh};
+    case ActKind::relu6:
+      return Eltwise{A::eltwise_clip, 0.0f, 6.0f};
+    case ActKind::hardtan:
+      return Eltwise{A::eltwise_clip, -1.0f, 1.0f};
+    case ActKind::elu:
+      return Eltwise{A::eltwise_elu, 1.0f};
+    case ActKind::swish:
+      return Eltwise{A::eltwise_swish, 1.0f};
+    case ActKind::mish:
+      return Eltwise{A::eltwise_mish};
+    case ActKind::gelu:
+      return Eltwise{A::eltwise_gelu_tanh};
+    default:
+      return std::nullopt;
+  }
+}
+
+// What happens to each output before it is stored: the residual is added, then the activation.
+dnnl::primitive_attr conv_attr(const ConvProblem& p, const memory::desc& y) {
+  dnnl::primitive_attr attr = user_scratchpad();
+  if (!p.residual && p.act.kind == ActKind::none) return attr;
+  dnnl::post_ops after;
+  if (p.residual) after.append_binary(dnnl::algorithm::binary_add, y);
+  if (p.act.kind != ActKind::none) {
+    const std::optional<Eltwise> eltwise = eltwise_of(p.act);
+    DAYBREAK_ASSERT(eltwise.has_value());
+    after.append_eltwise(1.0f, eltwise->algorithm, eltwise->alpha, eltwise->beta);
+  }
+  attr.set_post_ops(after);
+  return attr;
+}
+
 // The answer shared by all kinds of primitives; layouts are filled in by the caller.
 template <typename PrimitiveDesc>
 OneDnnAnswer answer_of(const OneDnn& onednn, const PrimitiveDesc& pd,
@@ -182,14 +231,14 @@ memory::desc swap_channels(const memory::desc& desc) {
 
 template <typename T>
 typename T::forward::primitive_desc forward_pd(const ConvDescs& d, dnnl::prop_kind kind,
-                                               ConvAlgorithm algorithm, bool bias,
+                                               ConvAlgorithm algorithm, const ConvProblem& p,
                                                const dnnl::engine& engine) {
   using Desc = typename T::forward::desc;
-  const Desc desc = bias ? Desc(kind, T::algorithm(algorithm), d.x, d.w, d.bias, d.y, d.stride,
-                                d.dilation, d.before, d.after)
-                         : Desc(kind, T::algorithm(algorithm), d.x, d.w, d.y, d.stride, d.dilation,
-                                d.before, d.after);
-  return {desc, user_scratchpad(), engine};
+  const Desc desc = p.bias ? Desc(kind, T::algorithm(algorithm), d.x, d.w, d.bias, d.y, d.stride,
+                                  d.dilation, d.before, d.after)
+                           : Desc(kind, T::algorithm(algorithm), d.x, d.w, d.y, d.stride,
+                                  d.dilation, d.before, d.after);
+  return {desc, conv_attr(p, d.y), engine};
 }
 
 struct Chosen {
@@ -202,11 +251,15 @@ Chosen conv_forward(const OneDnn& onednn, const ConvDescs& d, const ConvProblem&
                     const ConvWish& wish) {
   const auto kind =
       wish.inference ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
-  const auto pd = forward_pd<T>(d, kind, wish.algorithm, p.bias, onednn.engine());
+  const auto pd = forward_pd<T>(d, kind, wish.algorithm, p, onednn.engine());
   std::vector<Argument> arguments = {{DNNL_ARG_SRC, Slot::x, 0, pd.src_desc()},
                                      {DNNL_ARG_WEIGHTS, Slot::w, 0, pd.weights_desc()},
                                      {DNNL_ARG_DST, Slot::y, 0, pd.dst_desc()}};
   if (p.bias) arguments.push_back({DNNL_ARG_BIAS, Slot::w, 1, pd.bias_desc()});
+  if (p.residual) {
+    arguments.push_back(
+        {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, Slot::x, 1, pd.dst_desc()});
+  }
   return {answer_of(onednn, pd, std::move(arguments)), pd.src_desc(), pd.dst_desc(),
           pd.weights_desc()};
 }
@@ -216,7 +269,7 @@ template <typename T>
 typename T::forward::primitive_desc hint_pd(const ConvProblem& p, const LayoutRegistry& layouts,
                                             const dnnl::engine& engine) {
   return forward_pd<T>(conv_descs(layouts, p, {}), dnnl::prop_kind::forward_training,
-                       ConvAlgorithm::direct, p.bias, engine);
+                       ConvAlgorithm::direct, p, engine);
 }
 
 template <typename T>
@@ -351,6 +404,10 @@ KernelPtr OneDnn::reorder(const memory::desc& from, const memory::desc& to) {
     if (is_refusal(error)) return nullptr;
     throw_trouble(error);
   }
+}
+
+bool onednn_fuses(ActKind kind) {
+  return kind == ActKind::none || eltwise_of({.kind = kind}).has_value();
 }
 
 std::string onednn_isa() {

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/layouts.h"
+#include "ops/act_kind.h"
 
 namespace daybreak {
 
@@ -22,6 +23,8 @@ struct ConvProblem {
   int stride[2] = {1, 1}, dilation[2] = {1, 1};  ///< h, w; dilation 1 is dense
   int pad_before[2] = {0, 0}, pad_after[2] = {0, 0};
   bool bias = false;
+  bool residual = false;  ///< forward in inference: x[1] of the shape and layout of y is added
+  Activation act;         ///< of the sum
 };
 
 enum class ConvAlgorithm : std::uint8_t { direct, winograd };
@@ -73,6 +76,8 @@ class OneDnn {
   dnnl::stream stream_;
 };
 
+/// True when oneDNN can apply an activation at the end of a convolution.
+bool onednn_fuses(ActKind kind);
 /// Instruction set oneDNN uses: "avx512_core".
 std::string onednn_isa();
 /// Floats a vector register holds for oneDNN's blocked layouts: 16 with AVX-512, else 8.

@@ -56,6 +56,11 @@ Offers dispatch(Context& context, const KernelQuery& query, std::string* reason)
       return concat_offers(context, query, reason);
     case OpKind::reshape:
       return reshape_offers(context, query, reason);
+    case OpKind::multiply:
+    case OpKind::slice:
+    case OpKind::reorg:
+      refuse(reason, "there is no CUDA kernel for it yet; use --device cpu");
+      return {};
     case OpKind::softmax_xent:
     case OpKind::hinge:
       return label_loss_offers(context, query, reason);

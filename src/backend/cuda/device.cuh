@@ -105,11 +105,40 @@ __host__ __device__ __forceinline__ float activate(Activation act, float z) {
       return 1.0f / (1.0f + expf(-z));
     case ActKind::tanh:
       return tanhf(z);
+    case ActKind::relu6:
+      return z == z ? fminf(fmaxf(z, 0.0f), 6.0f) : z;
+    case ActKind::elu:
+      return z > 0.0f ? z : expm1f(z);
+    case ActKind::selu:
+      return 1.05070099f * (z > 0.0f ? z : 1.67326324f * expm1f(z));
+    case ActKind::swish:
+      return z / (1.0f + expf(-z));
+    case ActKind::mish:
+      return z * tanhf(z > 0.0f ? z + log1pf(expf(-z)) : log1pf(expf(z)));
+    case ActKind::hard_mish:
+      return z > 0.0f ? z : (z > -2.0f ? z * (0.5f * z + 1.0f) : 0.0f * z);
+    case ActKind::gelu:
+      return 0.5f * z * (1.0f + tanhf(z * (0.79788456f + 0.03567741f * z * z)));
+    case ActKind::ramp:
+      return (z > 0.0f ? z : 0.0f) + 0.1f * z;
+    case ActKind::loggy:
+      return tanhf(0.5f * z);
+    case ActKind::hardtan:
+      return z == z ? fminf(fmaxf(z, -1.0f), 1.0f) : z;
+    case ActKind::lhtan:
+      return z < 0.0f ? 0.001f * z : (z > 1.0f ? 0.001f * (z - 1.0f) + 1.0f : z);
+    case ActKind::plse:
+      return z < -4.0f ? 0.01f * (z + 4.0f)
+                       : (z > 4.0f ? 0.01f * (z - 4.0f) + 1.0f : 0.125f * z + 0.5f);
+    case ActKind::stair: {
+      const float n = floorf(z), half = floorf(0.5f * z);
+      return 2.0f * half == n ? half : z - n + half;
+    }
   }
   return z;
 }
 
-/// Derivative of an activation, from its output y.
+/// Derivative of an activation, from its output y, or from its input where needs_input().
 __host__ __device__ __forceinline__ float activation_slope(Activation act, float y) {
   switch (act.kind) {
     case ActKind::none:
@@ -122,6 +151,39 @@ __host__ __device__ __forceinline__ float activation_slope(Activation act, float
       return y * (1.0f - y);
     case ActKind::tanh:
       return 1.0f - y * y;
+    case ActKind::relu6:
+      return y > 0.0f && y < 6.0f ? 1.0f : 0.0f;
+    case ActKind::elu:
+      return y > 0.0f ? 1.0f : y + 1.0f;
+    case ActKind::selu:
+      return y > 0.0f ? 1.05070099f : y + 1.05070099f * 1.67326324f;
+    case ActKind::hard_mish:
+      return y > 0.0f ? 1.0f : (y > -2.0f ? y + 1.0f : 0.0f);
+    case ActKind::ramp:
+      return y > 0.0f ? 1.1f : 0.1f;
+    case ActKind::loggy:
+      return 0.5f * (1.0f - y * y);
+    case ActKind::hardtan:
+      return y > -1.0f && y < 1.0f ? 1.0f : 0.0f;
+    case ActKind::lhtan:
+      return y > 0.0f && y < 1.0f ? 1.0f : 0.001f;
+    case ActKind::plse:
+      return y < 0.0f || y > 1.0f ? 0.01f : 0.125f;
+    case ActKind::stair:
+      return y == floorf(y) ? 0.0f : 1.0f;
+    case ActKind::swish: {
+      const float s = 1.0f / (1.0f + expf(-y));
+      return s * (1.0f + y * (1.0f - s));
+    }
+    case ActKind::mish: {
+      const float t = tanhf(y > 0.0f ? y + log1pf(expf(-y)) : log1pf(expf(y)));
+      return t + y * (1.0f - t * t) / (1.0f + expf(-y));
+    }
+    case ActKind::gelu: {
+      const float t = tanhf(y * (0.79788456f + 0.03567741f * y * y));
+      return 0.5f * (1.0f + t) +
+             0.5f * y * (1.0f - t * t) * (0.79788456f + 3.0f * 0.03567741f * y * y);
+    }
   }
   return 1.0f;
 }

@@ -43,8 +43,14 @@ std::vector<KernelOffer> offers_of(const KernelQuery& query) {
       return pad_ref_offers(query);
     case OpKind::add:
       return add_ref_offers(query);
+    case OpKind::multiply:
+      return multiply_ref_offers(query);
     case OpKind::concat:
       return concat_ref_offers(query);
+    case OpKind::reorg:
+      return reorg_ref_offers(query);
+    case OpKind::slice:
+      return slice_ref_offers(query);
     case OpKind::reshape:
       return reshape_ref_offers(query);
     case OpKind::softmax_xent:
