@@ -91,8 +91,10 @@ struct KeptBoxes {
 };
 
 // The first group of kept boxes, from `group` on, in which one may overlap by more than `limit`;
-// the number of groups when there is none. intersection > limit * union, without a division.
-DAYBREAK_MULTIARCH int find_group(const KeptBoxes& kept, const Box& box, float limit, int group) {
+// the number of groups when there is none. intersection > limit * union, without a division;
+// `margins` are the differences of the two, for the group found.
+DAYBREAK_MULTIARCH int find_group(const KeptBoxes& kept, const Box& box, float limit, int group,
+                                  float* margins) {
   const float l = box.cx - box.w / 2, r = box.cx + box.w / 2;
   const float t = box.cy - box.h / 2, b = box.cy + box.h / 2;
   const float area = box.w * box.h;
@@ -102,17 +104,18 @@ DAYBREAK_MULTIARCH int find_group(const KeptBoxes& kept, const Box& box, float l
     const float *kl = kept.left.data() + at, *kt = kept.top.data() + at;
     const float *kr = kept.right.data() + at, *kb = kept.bottom.data() + at;
     const float* ka = kept.area.data() + at;
-    int hits = 0;
-#pragma omp simd reduction(+ : hits)
+    float most = -1.0f;
+#pragma omp simd reduction(max : most)
     for (int i = 0; i < kLanes; ++i) {
       const float right = r < kr[i] ? r : kr[i], left = l > kl[i] ? l : kl[i];
       const float bottom = b < kb[i] ? b : kb[i], top = t > kt[i] ? t : kt[i];
       const float w = right - left > 0.0f ? right - left : 0.0f;
       const float h = bottom - top > 0.0f ? bottom - top : 0.0f;
       const float common = w * h;
-      hits += common > limit * (area + ka[i] - common) ? 1 : 0;
+      margins[i] = common - limit * (area + ka[i] - common);
+      most = margins[i] > most ? margins[i] : most;
     }
-    if (hits > 0) return group;
+    if (most > 0.0f) return group;
   }
   return groups;
 }
@@ -133,12 +136,14 @@ bool is_suppressed(const std::vector<Detection>& found, const KeptBoxes& kept, c
   // All kinds are at most the IoU, which float finds within a few roundings.
   const float limit = std::max(options.threshold - 1e-4f, 0.0f);
   const int groups = static_cast<int>(kept.left.size()) / kLanes;
-  for (int group = find_group(kept, box, limit, 0); group < groups;
-       group = find_group(kept, box, limit, group + 1)) {
+  float margins[kLanes];
+  for (int group = find_group(kept, box, limit, 0, margins); group < groups;
+       group = find_group(kept, box, limit, group + 1, margins)) {
     const std::size_t begin = static_cast<std::size_t>(group) * kLanes;
-    const std::size_t end = std::min(begin + kLanes, kept.index.size());
-    for (std::size_t k = begin; k < end; ++k) {
-      if (overlap(found[kept.index[k]].box, box, options) > options.threshold) return true;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (!(margins[lane] > 0.0f)) continue;
+      const Box& better = found[kept.index[begin + static_cast<std::size_t>(lane)]].box;
+      if (overlap(better, box, options) > options.threshold) return true;
     }
   }
   return false;

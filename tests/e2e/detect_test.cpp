@@ -76,7 +76,8 @@ TEST_F(YoloFastest, FindsTheBoxesOfItsOwnDarknet) {
     const std::string name =
         std::filesystem::path(picture["image"].get<std::string>()).filename().string();
     SCOPED_TRACE(name);
-    const Json& wanted = expected.contains(name) ? expected[name] : Json::array();
+    if (!expected.contains(name)) continue;  // its own Darknet was not asked about this one
+    const Json& wanted = expected[name];
     for (const Json& box : wanted) {
       if (box["score"].get<double>() < 0.3) continue;
       const Json* match = find_match(picture["detections"], box);

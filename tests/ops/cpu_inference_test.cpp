@@ -82,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(Acts, Inference,
                                          ActKind::sigmoid, ActKind::relu6, ActKind::elu,
                                          ActKind::swish, ActKind::mish, ActKind::gelu,
                                          ActKind::hardtan, ActKind::stair),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+                         [](const auto& one) { return std::string(to_string(one.param)); });
 
 }  // namespace
 }  // namespace daybreak

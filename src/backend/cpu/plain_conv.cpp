@@ -333,9 +333,11 @@ Form form_of(const ConvProblem& p) {
 }
 
 void run(Form form, const Job& job) {
+  // One part a thread, where there is enough to do: results do not depend on the borders.
   const auto share = [&](std::int64_t count, std::int64_t work, auto&& range) {
-    const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, work));
-    parallel_for(count, grain,
+    const std::int64_t most = std::max<std::int64_t>(1, 2 * count * work / kGrain);
+    const std::int64_t parts = std::min<std::int64_t>(compute_threads(), most);
+    parallel_for(count, (count + parts - 1) / parts,
                  [&](std::int64_t begin, std::int64_t end) { range(job, begin, end); });
   };
   const std::int64_t taps = std::int64_t{job.kernel} * job.kernel;
