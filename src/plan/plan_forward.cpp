@@ -28,8 +28,8 @@ DType output_dtype(const PlanBuilder& builder, const Op& op) {
   const DType dtype = builder.request.dtype;
   const bool scalar = op.kind() == OpKind::softmax_xent || op.kind() == OpKind::hinge ||
                       op.kind() == OpKind::distance || op.kind() == OpKind::bce ||
-                      op.kind() == OpKind::region_loss || op.kind() == OpKind::yolo_loss || op.kind() == OpKind::ssd_loss ||
-                      op.kind() == OpKind::topk_count;
+                      op.kind() == OpKind::region_loss || op.kind() == OpKind::yolo_loss ||
+                      op.kind() == OpKind::ssd_loss || op.kind() == OpKind::topk_count;
   return scalar && dtype != DType::f64 ? DType::f32 : dtype;
 }
 
