@@ -39,8 +39,9 @@ TEST(ParamKnobs, TheFirstGroupThatMatchesCounts) {
 TEST(ParamKnobs, AGroupThatMatchesNothingIsAnError) {
   OptimizerSpec spec;
   spec.groups = {{"backbone.*", 0.1}};
-  const std::string message = test::message_of<ConfigError>(
-      [&] { param_knobs(kGraph, spec, {false, false, false, false}); });
+  const std::string message = test::message_of<ConfigError>([&] {
+    param_knobs(kGraph, spec, {false, false, false, false});
+  });
   EXPECT_NE(message.find("\"backbone.*\" matches no layer of network \"net\""), std::string::npos)
       << message;
 }
