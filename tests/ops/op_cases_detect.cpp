@@ -48,6 +48,7 @@ std::vector<OpCase> slice_cases() {
       slice("all", {2, 3, 3, 3}, 0, 3),           slice("first_c4", {2, 4, 3, 2}, 0, 2),
       slice("second_c4", {2, 4, 3, 2}, 2, 2),     slice("middle_c17", {2, 17, 2, 3}, 5, 7),
       slice("blocks_c48", {2, 48, 2, 2}, 16, 16), slice("odd_c50", {1, 50, 3, 3}, 16, 34),
+      slice("one_c127", {1, 127, 2, 2}, 64, 1),   slice("first_blocks_c40", {2, 40, 3, 3}, 0, 32),
       slice("last_1x1", {3, 13, 1, 1}, 12, 1),    large(slice("half_c64", {2, 64, 10, 10}, 32, 32)),
   };
 }
@@ -60,6 +61,8 @@ std::vector<OpCase> reorg_cases() {
       reorg("depth_stride1", {2, 3, 2, 3}, 1, ReorgOrder::depth),
       reorg("darknet_c4", {2, 4, 2, 2}, 2, ReorgOrder::darknet),
       reorg("darknet_c12", {1, 12, 4, 6}, 2, ReorgOrder::darknet),
+      reorg("darknet_c16_batch1", {1, 16, 6, 2}, 2, ReorgOrder::darknet),
+      reorg("depth_c17", {1, 17, 2, 4}, 2, ReorgOrder::depth),
       reorg("darknet_stride3", {2, 18, 3, 3}, 3, ReorgOrder::darknet),
       large(reorg("darknet_c64", {2, 64, 26, 26}, 2, ReorgOrder::darknet)),
   };
