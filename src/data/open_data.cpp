@@ -178,7 +178,9 @@ void warn_bad_labels(const DataParts& parts) {
   for (std::size_t i = 0; i < parts.bad_labels.size() && i < kShown; ++i) {
     spdlog::warn("data: left out {}: {}", parts.bad_labels[i].path, parts.bad_labels[i].reason);
   }
-  spdlog::warn("data: {} boxes could not be used and were left out", parts.bad_label_count);
+  spdlog::warn("data: {} could not be used and left out",
+               parts.bad_label_count == 1 ? std::string("1 box")
+                                          : fmt::format("{} boxes", parts.bad_label_count));
 }
 
 }  // namespace

@@ -166,7 +166,7 @@ TEST(Cli, Bf16IsRefusedWhereTheProcessorHasNone) {
   EXPECT_EQ(run("f16", "ALL").exit_code, 2);
   const CommandResult unknown = run("fp16", "ALL");
   EXPECT_EQ(unknown.exit_code, 2);
-  EXPECT_THAT(unknown.err, HasSubstr("must be one of f32, bf16, f16, found \"fp16\""));
+  EXPECT_THAT(unknown.err, HasSubstr("must be one of f32, bf16, f16, auto, found \"fp16\""));
 }
 
 /// AVX-512 without bf16 instructions: oneDNN emulates them.

@@ -52,7 +52,7 @@ TEST(JsonSchema, DescribesTheSolver) {
   EXPECT_EQ(batch["default"], 128);
   EXPECT_EQ(batch["description"], "pictures per step");
   EXPECT_THAT(schema["properties"]["precision"]["enum"],
-              ::testing::ElementsAre("f32", "bf16", "f16"));
+              ::testing::ElementsAre("f32", "bf16", "f16", "auto"));
   const Json& tail = schema["properties"]["one_cycle"]["properties"]["tail"];
   EXPECT_EQ(tail["exclusiveMaximum"], 1);
 }

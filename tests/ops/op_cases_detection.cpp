@@ -69,6 +69,10 @@ std::vector<OpCase> region_loss_cases() {
                op.object_scale = 5.0f, op.noobject_scale = 0.5f, op.class_scale = 2.0f;
                op.coord_scale = 3.0f, op.thresh = 0.3f;
              }),
+      region("odd_map", 3, 5, 7, 3, [](RegionLoss&) {}),
+      region("one_box", 2, 4, 4, 1, [](RegionLoss&) {}),
+      region("many_boxes", 1, 3, 3, 12, [](RegionLoss& op) { op.bias_match = true; }),
+      region("high_thresh", 2, 6, 4, 4, [](RegionLoss& op) { op.thresh = 0.9f; }),
       large(region("large", 8, 13, 13, 30, [](RegionLoss& op) { op.classes = 20; })),
   };
 }
@@ -116,6 +120,10 @@ std::vector<OpCase> ssd_loss_cases() {
       ssd("three_maps", 3, {{5, 7}, {3, 4}, {1, 1}}, 5, 3, 3.0f),
       ssd("all_negatives", 2, {{3, 3}, {2, 2}}, 4, 4, 1000.0f),
       ssd("no_negatives", 2, {{3, 3}, {2, 2}}, 4, 4, 0.0f),
+      ssd("one_class", 3, {{4, 5}, {2, 3}}, 3, 1, 3.0f),
+      ssd("few_negatives", 2, {{5, 5}}, 2, 3, 0.5f),
+      ssd("wide_map", 2, {{1, 9}, {1, 4}}, 4, 2, 3.0f),
+      ssd("many_boxes", 1, {{6, 6}, {3, 3}}, 9, 5, 2.0f),
       large(ssd("large", 4, {{38, 38}, {19, 19}, {10, 10}}, 20, 20, 3.0f)),
   };
 }
