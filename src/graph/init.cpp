@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "core/parallel.h"
 #include "core/philox.h"
+#include "graph/normal.h"
 
 namespace daybreak {
 namespace {
@@ -36,18 +36,10 @@ void fill(std::vector<float>& values, const Param& param, std::uint64_t seed, Ne
                });
 }
 
-// Box and Muller 1958: two normal numbers from two uniform ones. 32 bits reach 6.6 sigma.
 void fill_normal(std::vector<float>& values, const Param& param, std::uint64_t seed, double std) {
   fill(values, param, seed, [std](Draws& draws, float* out, std::int64_t count) {
-    constexpr double kUnit = 1.0 / 4294967296.0;
-    for (std::int64_t i = 0; i < count; i += 2) {
-      const double u1 = (static_cast<double>(draws.bits()) + 1.0) * kUnit;  // (0, 1]
-      const double u2 = static_cast<double>(draws.bits()) * kUnit;
-      const double radius = std * std::sqrt(-2.0 * std::log(u1));
-      const double angle = 2.0 * std::numbers::pi * u2;
-      out[i] = static_cast<float>(radius * std::cos(angle));
-      if (i + 1 < count) out[i + 1] = static_cast<float>(radius * std::sin(angle));
-    }
+    static_assert(kChunk <= kMostNormals);
+    normal_numbers(draws, std, out, count);
   });
 }
 
@@ -116,7 +108,13 @@ std::string_view to_string(InitKind kind) {
 }
 
 std::vector<float> initial_values(const Param& param, std::uint64_t seed) {
-  std::vector<float> values(static_cast<std::size_t>(param.spec.shape.count()), 0.0f);
+  std::vector<float> values;
+  initial_values(param, seed, values);
+  return values;
+}
+
+void initial_values(const Param& param, std::uint64_t seed, std::vector<float>& values) {
+  values.assign(static_cast<std::size_t>(param.spec.shape.count()), 0.0f);
   const Init& init = param.init;
   const Fans fan = fans(param.spec.dims);
   const double gain = std::sqrt(2.0 / (1.0 + static_cast<double>(init.slope) * init.slope));
@@ -158,7 +156,6 @@ std::vector<float> initial_values(const Param& param, std::uint64_t seed) {
       fill_dirac(values, param);
       break;
   }
-  return values;
 }
 
 }  // namespace daybreak

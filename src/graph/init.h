@@ -25,6 +25,8 @@ namespace daybreak {
 ///                   scales 1, running mean 0, running variance 1
 /// Kinds that need a fan are for weights only; the layers set bounds for biases as `uniform`.
 std::vector<float> initial_values(const Param& param, std::uint64_t seed);
+/// The same into `values`, whose memory is used again.
+void initial_values(const Param& param, std::uint64_t seed, std::vector<float>& values);
 
 /// FNV-1a, 64 bit: the key of a parameter's draws.
 std::uint64_t name_hash(std::string_view name);

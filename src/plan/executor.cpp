@@ -50,9 +50,9 @@ void Executor::prepare() {
 }
 
 void Executor::initialize(std::uint64_t seed) {
-  for (std::size_t p = 0; p < graph_.params.size(); ++p) {
-    params_.write_weight(static_cast<ParamId>(p), initial_values(graph_.params[p], seed));
-  }
+  params_.write_weights([&](ParamId param, std::vector<float>& values) {
+    initial_values(graph_.params[param], seed, values);
+  });
 }
 
 std::byte* Executor::address(const Plan& plan, TensorId id) {

@@ -34,11 +34,13 @@ std::size_t sum_bytes(const std::vector<TensorDesc>& descs) {
 
 // No more than this is taken from the memory for one candidate: every tensor as the plan has it and
 // as the offer wants it, with a gradient each.
-std::size_t most_bytes(const KernelQuery& query, const KernelOffer& offer) {
+std::size_t most_bytes(const KernelQuery& query, const KernelOffer& offer,
+                       const KernelOffer& liked) {
   const std::size_t tensors = sum_bytes(query.inputs) + query.output.bytes +
                               sum_bytes(query.params) + sum_bytes(offer.inputs) +
-                              offer.output.bytes + sum_bytes(offer.params);
-  const std::size_t pieces = 4 * (query.inputs.size() + query.params.size() + 1) + 2;
+                              offer.output.bytes + sum_bytes(offer.params) + liked.output.bytes +
+                              sum_bytes(liked.params);
+  const std::size_t pieces = 5 * (query.inputs.size() + query.params.size() + 1) + 2;
   return 2 * tensors + offer.workspace_bytes + offer.aux_bytes + pieces * (kAlign + kStagger);
 }
 
@@ -75,12 +77,8 @@ struct OfferTimer::Candidate {
 class OfferTimer::Preparation {
  public:
   Preparation(Backend& backend, const KernelQuery& query, const KernelOffer& offer,
-              const TensorDesc& liked_output, std::byte* memory)
-      : backend_(backend),
-        query_(query),
-        offer_(offer),
-        liked_output_(liked_output),
-        pieces_(memory) {}
+              const KernelOffer& liked, std::byte* memory)
+      : backend_(backend), query_(query), offer_(offer), liked_(liked), pieces_(memory) {}
 
   Candidate run() {
     const bool forward = query_.pass == Pass::forward;
@@ -94,7 +92,7 @@ class OfferTimer::Preparation {
     }
     if (query_.pass != Pass::backward_weights) weights();
     if (forward) {
-      main_.y = output(query_.output, offer_.output);
+      main_.y = output(offer_.output);
     } else {
       main_.dy = input(have_y, query_.output, offer_.output);
       if (offer_.reads.output) main_.y = pieces_.take(offer_.output.bytes);
@@ -147,16 +145,34 @@ class OfferTimer::Preparation {
     return place;
   }
 
-  std::byte* output(const TensorDesc&, const TensorDesc& made) {
-    return written(made, liked_output_);
+  // An output unlike its neighbours is paid for again by both gradients.
+  std::byte* output(const TensorDesc& made) {
+    const std::size_t before = after_.size();
+    std::byte* place = written(made, liked_.output);
+    if (query_.mode == Mode::train && after_.size() > before) {
+      const Bindings bindings = after_.back().bindings;
+      for (int gradient = 0; gradient < 2; ++gradient) {
+        after_.push_back({backend_.reorder(made, liked_.output), bindings});
+      }
+    }
+    return place;
   }
 
+  // Weights nobody has stored yet may lie as the offer wants them; the gradients' kernels have to
+  // live with that, so what differs from the first offer's counts as one reorder in training.
   void weights() {
     for (std::size_t i = 0; i < query_.params.size(); ++i) {
       const TensorDesc& want = offer_.params[i];
-      const bool free = !query_.params_fixed && backend_.storable(want);
-      main_.w.push_back(free ? pieces_.take(want.bytes)
-                             : input(have_w_[i], query_.params[i], want));
+      if (query_.params_fixed || !backend_.storable(want)) {
+        main_.w.push_back(input(have_w_[i], query_.params[i], want));
+        continue;
+      }
+      std::byte* place = pieces_.take(want.bytes);
+      main_.w.push_back(place);
+      const TensorDesc& liked = liked_.params[i];
+      if (query_.mode == Mode::train && backend_.storable(liked) && !alike(want, liked)) {
+        after_.push_back(reorder(want, liked, place, pieces_.take(liked.bytes)));
+      }
     }
   }
 
@@ -173,7 +189,7 @@ class OfferTimer::Preparation {
   Backend& backend_;
   const KernelQuery& query_;
   const KernelOffer& offer_;
-  const TensorDesc& liked_output_;
+  const KernelOffer& liked_;  // the first offer: its layouts suit the rest of a network
   Pieces pieces_;
   std::vector<std::byte*> have_x_, have_w_;
   Bindings main_;
@@ -220,7 +236,8 @@ void OfferTimer::drop_slower(std::vector<Candidate>& candidates, double factor) 
 std::vector<double> OfferTimer::measure(const KernelQuery& query,
                                         const std::vector<KernelOffer>& offers) {
   std::size_t bytes = 0;
-  for (const KernelOffer& offer : offers) bytes = std::max(bytes, most_bytes(query, offer));
+  for (const KernelOffer& offer : offers)
+    bytes = std::max(bytes, most_bytes(query, offer, offers[0]));
   std::vector<Candidate> candidates(offers.size());
   try {
     reserve(bytes);
@@ -229,8 +246,7 @@ std::vector<double> OfferTimer::measure(const KernelQuery& query,
   }
   for (std::size_t i = 0; i < offers.size(); ++i) {
     try {
-      candidates[i] =
-          Preparation(backend_, query, offers[i], offers[0].output, memory_->data()).run();
+      candidates[i] = Preparation(backend_, query, offers[i], offers[0], memory_->data()).run();
       candidates[i].seconds = time(candidates[i], 1);
     } catch (const DeviceError&) {
       candidates[i].alive = false;

@@ -14,26 +14,15 @@ std::size_t aligned(std::size_t elements) {
   return (elements + kAlignElements - 1) / kAlignElements * kAlignElements;
 }
 
-// Scratch tensors of one conversion between the file's form and the stored one.
-struct Converter {
-  Converter(Backend& backend_in, const TensorDesc& plain_in, const TensorDesc& stored_in)
-      : backend(backend_in),
-        plain(plain_in),
-        stored(stored_in),
-        scratch(backend.allocate(plain.bytes)) {}
-
-  void run(const TensorDesc& from, const TensorDesc& to, std::byte* source, std::byte* target) {
-    Bindings bindings;
-    bindings.x = {source};
-    bindings.y = target;
-    backend.reorder(from, to)->run(bindings);
-    backend.synchronize();
-  }
-
-  Backend& backend;
-  TensorDesc plain, stored;
-  MemoryPtr scratch;
-};
+// Between the file's form and the stored one.
+void convert(Backend& backend, const TensorDesc& from, const TensorDesc& to, std::byte* source,
+             std::byte* target) {
+  Bindings bindings;
+  bindings.x = {source};
+  bindings.y = target;
+  backend.reorder(from, to)->run(bindings);
+  backend.synchronize();
+}
 
 }  // namespace
 
@@ -92,29 +81,50 @@ std::size_t ParamStore::bytes() const {
 std::vector<float> ParamStore::read(std::byte* from, ParamId param) {
   const Shape& shape = graph_.params[param].spec.shape;
   std::vector<float> values(static_cast<std::size_t>(shape.count()));
-  Converter converter(backend_, plain_desc(shape, dtype_), desc(param));
-  converter.run(converter.stored, converter.plain, from, converter.scratch->data());
+  const TensorDesc plain = plain_desc(shape, dtype_);
+  const MemoryPtr scratch = backend_.allocate(plain.bytes);
+  convert(backend_, desc(param), plain, from, scratch->data());
   if (dtype_ == DType::f64) {
     std::vector<double> wide(values.size());
-    backend_.copy_out(wide.data(), converter.scratch->data(), wide.size() * sizeof(double));
+    backend_.copy_out(wide.data(), scratch->data(), wide.size() * sizeof(double));
     for (std::size_t i = 0; i < wide.size(); ++i) values[i] = static_cast<float>(wide[i]);
   } else {
-    backend_.copy_out(values.data(), converter.scratch->data(), values.size() * sizeof(float));
+    backend_.copy_out(values.data(), scratch->data(), values.size() * sizeof(float));
   }
   return values;
 }
 
 void ParamStore::write(std::byte* to, ParamId param, std::span<const float> values) {
-  const Shape& shape = graph_.params[param].spec.shape;
-  DAYBREAK_ASSERT(values.size() == static_cast<std::size_t>(shape.count()));
-  Converter converter(backend_, plain_desc(shape, dtype_), desc(param));
+  const TensorDesc plain = plain_desc(graph_.params[param].spec.shape, dtype_);
+  const MemoryPtr scratch = backend_.allocate(plain.bytes);
+  write(to, param, values, scratch->data());
+}
+
+void ParamStore::write(std::byte* to, ParamId param, std::span<const float> values,
+                       std::byte* scratch) {
+  const TensorDesc plain = plain_desc(graph_.params[param].spec.shape, dtype_);
+  DAYBREAK_ASSERT(values.size() == static_cast<std::size_t>(plain.shape.count()));
   if (dtype_ == DType::f64) {
     const std::vector<double> wide(values.begin(), values.end());
-    backend_.copy_in(converter.scratch->data(), wide.data(), wide.size() * sizeof(double));
+    backend_.copy_in(scratch, wide.data(), wide.size() * sizeof(double));
   } else {
-    backend_.copy_in(converter.scratch->data(), values.data(), values.size_bytes());
+    backend_.copy_in(scratch, values.data(), values.size_bytes());
   }
-  converter.run(converter.plain, converter.stored, converter.scratch->data(), to);
+  convert(backend_, plain, desc(param), scratch, to);
+}
+
+void ParamStore::write_weights(const std::function<void(ParamId, std::vector<float>&)>& fill) {
+  std::size_t largest = 1;
+  for (const Param& param : graph_.params) {
+    largest = std::max(largest, plain_desc(param.spec.shape, dtype_).bytes);
+  }
+  const MemoryPtr scratch = backend_.allocate(largest);
+  std::vector<float> values;
+  for (std::size_t p = 0; p < graph_.params.size(); ++p) {
+    const ParamId param = static_cast<ParamId>(p);
+    fill(param, values);
+    write(weight(param), param, values, scratch->data());
+  }
 }
 
 std::vector<float> ParamStore::read_weight(ParamId param) {

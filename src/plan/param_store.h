@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ class ParamStore {
 
   std::vector<float> read_weight(ParamId param);
   void write_weight(ParamId param, std::span<const float> values);
+  /// Writes every parameter; `fill` makes its values in a buffer that all of them share.
+  void write_weights(const std::function<void(ParamId, std::vector<float>&)>& fill);
   std::vector<float> read_gradient(ParamId param);
   std::vector<float> read_slot(int slot, ParamId param);
   void write_slot(int slot, ParamId param, std::span<const float> values);
@@ -53,6 +56,7 @@ class ParamStore {
  private:
   std::vector<float> read(std::byte* from, ParamId param);
   void write(std::byte* to, ParamId param, std::span<const float> values);
+  void write(std::byte* to, ParamId param, std::span<const float> values, std::byte* scratch);
 
   const Graph& graph_;
   Backend& backend_;

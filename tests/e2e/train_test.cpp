@@ -174,6 +174,28 @@ TEST_F(TrainTest, ResumeAfterKillIsBitIdentical) {
   }
 }
 
+// A resumed run computes with the kernels of its checkpoint, whatever was measured since.
+TEST_F(TrainTest, ResumeDoesNotDependOnTheCacheOfKernels) {
+  const std::string file = solver(1000, 200,
+                                  "one_cycle: {length: 3e, lr: 0.2, momentum: [0.95, 0.85]}\n"
+                                  "checkpoint: {every: 1e, keep: 9}\n");
+  const std::string cache = "XDG_CACHE_HOME=" + folder_.path() + "/cache";
+  const std::vector<std::string> tuned = {"DAYBREAK_TUNE=on", cache};
+  const std::string whole = run_dir("whole");
+  ASSERT_EQ(run_command({DAYBREAK_BINARY, "train", file, "--run", whole}, tuned).exit_code, 0);
+  EXPECT_TRUE(fs::exists(folder_.path() + "/cache/daybreak/tune.json"));
+  // The same run, cut back to the end of its first epoch; the cache is gone and nothing measured.
+  const std::string cut = run_dir("cut");
+  fs::copy(whole, cut, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  for (const char* name : {"ckpt-0000040.safetensors", "ckpt-0000060.safetensors"}) {
+    ASSERT_TRUE(fs::remove(cut + "/" + name)) << name;
+  }
+  const std::vector<std::string> untuned = {"DAYBREAK_TUNE=off", cache + "2"};
+  const CommandResult resumed = run_command({DAYBREAK_BINARY, "train", "--resume", cut}, untuned);
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_EQ(digest(cut), digest(whole));
+}
+
 TEST_F(TrainTest, SignalSavesAndResumeGoesOn) {
   const std::string file = solver(1000, 200,
                                   "one_cycle: {length: 4e, lr: 0.2, momentum: [0.95, 0.85]}\n"

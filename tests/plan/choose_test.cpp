@@ -1,0 +1,240 @@
+#include "plan/choose.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "core/philox.h"
+#include "ops/conv2d.h"
+#include "plan/executor.h"
+#include "plan/small_nets.h"
+#include "plan/tune_key.h"
+#include "support/forwarding_backend.h"
+#include "support/temp_folder.h"
+
+namespace daybreak {
+namespace {
+
+using testing::HasSubstr;
+
+// Runs for a given time and nothing else.
+class Sleeper final : public Kernel {
+ public:
+  Sleeper(int microseconds, int* runs) : microseconds_(microseconds), runs_(runs) {}
+  void run(const Bindings&) override {
+    ++*runs_;
+    std::this_thread::sleep_for(std::chrono::microseconds(microseconds_));
+  }
+
+ private:
+  int microseconds_;
+  int* runs_;
+};
+
+// The reference backend, whose convolutions take a given time and whose reorders take another.
+class TimedBackend final : public ForwardingBackend {
+ public:
+  explicit TimedBackend(Backend& inner) : ForwardingBackend(inner) {}
+  bool measurable() const override { return true; }
+  KernelPtr reorder(const TensorDesc&, const TensorDesc&) override {
+    return std::make_unique<Sleeper>(reorder_time, &runs);
+  }
+  bool same_bytes(const TensorDesc& a, const TensorDesc& b) const override { return a == b; }
+  int reorder_time = 3000;
+  int runs = 0;
+};
+
+class Choose : public testing::Test {
+ protected:
+  Choose() : ref_(make_ref_backend()), backend_(*ref_) {
+    query_.op = &conv_;
+    query_.inputs = {plain_desc({2, 4, 6, 6}, DType::f32)};
+    query_.output = plain_desc({2, 4, 6, 6}, DType::f32);
+    query_.params = {plain_desc({4, 4, 3, 3}, DType::f32)};
+    conv_.out_channels = 4;
+    conv_.bias = false;
+  }
+  KernelOffer offer(const std::string& name, int microseconds,
+                    KernelAlgorithm algorithm = KernelAlgorithm::direct, Layout x = kNchw) {
+    KernelOffer result;
+    result.name = name;
+    result.algorithm = algorithm;
+    result.inputs = query_.inputs;
+    result.inputs[0].layout = x;
+    result.output = query_.output;
+    result.params = query_.params;
+    result.make = [this, microseconds] {
+      return std::make_unique<Sleeper>(microseconds, &backend_.runs);
+    };
+    return result;
+  }
+  ChooserOptions options(TuneMode mode = TuneMode::on) const {
+    ChooserOptions result;
+    result.mode = mode;
+    result.cache = folder_ / "daybreak/tune.json";
+    return result;
+  }
+  std::size_t choose(const ChooserOptions& options, const std::vector<KernelOffer>& offers) {
+    KernelChooser chooser(backend_, options);
+    const OfferChoice choice = chooser.choose(query_, offers);
+    taken_ = chooser.choices();
+    return choice.index;
+  }
+
+  Conv2d conv_;
+  BackendPtr ref_;
+  TimedBackend backend_;
+  KernelQuery query_;
+  test::TempFolder folder_;
+  KernelChoices taken_;
+};
+
+TEST_F(Choose, TakesTheFastestAndMeasuresOnce) {
+  const std::vector<KernelOffer> offers = {offer("slow", 4000), offer("fast", 1000)};
+  EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
+  EXPECT_EQ(choose(options(TuneMode::cached), offers), 0u);
+  EXPECT_EQ(backend_.runs, 0);
+  EXPECT_EQ(choose(options(), offers), 1u);
+  EXPECT_GT(backend_.runs, 0);
+  const int runs = backend_.runs;
+  EXPECT_EQ(choose(options(), offers), 1u);
+  EXPECT_EQ(choose(options(TuneMode::cached), offers), 1u);
+  EXPECT_EQ(backend_.runs, runs) << "a second start measures nothing";
+  EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
+}
+
+TEST_F(Choose, CountsReorders) {
+  // 1 ms, but behind a reorder of 3 ms.
+  EXPECT_EQ(
+      choose(options(), {offer("slow", 2000), offer("fast", 1000, KernelAlgorithm::direct, kNhwc)}),
+      0u);
+}
+
+TEST_F(Choose, MeasuresAgainWhenTheCandidatesChange) {
+  EXPECT_EQ(choose(options(), {offer("slow", 4000), offer("fast", 2000)}), 1u);
+  EXPECT_EQ(choose(options(), {offer("slow", 4000), offer("fast", 2000), offer("new", 500)}), 2u);
+}
+
+TEST_F(Choose, FiltersByAlgorithm) {
+  const std::vector<KernelOffer> offers = {offer("direct", 1000),
+                                           offer("wino", 3000, KernelAlgorithm::winograd)};
+  ChooserOptions wanted = options();
+  wanted.conv = ConvChoice::winograd;
+  EXPECT_EQ(choose(wanted, offers), 1u);
+  wanted.conv = ConvChoice::direct;
+  EXPECT_EQ(choose(wanted, {offers[1], offers[0]}), 1u);
+  wanted.conv = ConvChoice::winograd;
+  EXPECT_EQ(choose(wanted, {offers[0]}), 0u) << "where there is no Winograd";
+}
+
+TEST_F(Choose, ReplayWinsOverTheCache) {
+  const std::vector<KernelOffer> offers = {offer("slow", 4000), offer("fast", 1000)};
+  EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
+  const KernelChoices of_checkpoint = choices_of_text(to_text(taken_));
+  EXPECT_EQ(of_checkpoint, taken_);
+  EXPECT_EQ(choose(options(), offers), 1u);
+  ChooserOptions resumed = options();
+  resumed.replay = of_checkpoint;
+  EXPECT_EQ(choose(resumed, offers), 0u);
+  resumed.replay.begin()->second = "a kernel of another machine";
+  EXPECT_EQ(choose(resumed, offers), 1u);
+  EXPECT_TRUE(choices_of_text("{\"a\": ").empty());
+  EXPECT_TRUE(choices_of_text("[1]").empty());
+}
+
+TEST_F(Choose, KeysTellAttributesApart) {
+  const std::string key = tune_key(backend_, query_);
+  conv_.dilation_h = 2;
+  EXPECT_NE(tune_key(backend_, query_), key);
+  conv_.dilation_h = 1;
+  query_.mode = Mode::eval;
+  EXPECT_NE(tune_key(backend_, query_), key);
+  const auto names = offer_names(backend_, {offer("a", 1), offer("a", 1), offer("b", 1)});
+  EXPECT_EQ(names[0] + " #2", names[1]);
+}
+
+void upload_something(Executor& executor, PlanId plan) {
+  Draws draws(1, Purpose::synthetic, 0, 0);
+  for (const GraphInput& input : executor.graph().inputs) {
+    const TensorId tensor = executor.plan(plan).value_tensor[input.value];
+    const TensorDesc& desc = executor.plan(plan).tensors[tensor].desc;
+    std::vector<float> values(static_cast<std::size_t>(desc.shape.count()));
+    for (float& value : values) value = draws.uniform(-1.0f, 1.0f);
+    std::vector<std::int32_t> labels(values.size(), 1);
+    const void* data = desc.dtype == DType::i32 ? static_cast<const void*>(labels.data())
+                                                : static_cast<const void*>(values.data());
+    executor.upload(plan, input.role, data, desc.bytes);
+  }
+}
+
+// Every choice trains alike: real kernels, whatever was measured.
+class ChooseCpu : public testing::TestWithParam<int> {};
+
+TEST_P(ChooseCpu, MeasuredPlansComputeTheSame) {
+  const BackendPtr backend = make_cpu_backend(GetParam());
+  test::TempFolder folder;
+  ChooserOptions options;
+  options.mode = TuneMode::on;
+  options.cache = folder / "tune.json";
+  for (const Graph& graph : small_nets()) {
+    std::vector<double> losses;
+    for (const bool tuned : {false, true}) {
+      KernelChooser chooser(*backend, options);
+      Executor executor(graph, *backend);
+      PlanRequest request;
+      request.batch = 8;
+      request.keep = {graph.loss};
+      const PlanId plan = executor.add_plan(request, tuned ? chooser.chooser() : OfferChooser());
+      chooser.finish();
+      executor.prepare();
+      executor.initialize(1);
+      upload_something(executor, plan);
+      executor.forward(plan);
+      executor.backward(plan);
+      losses.push_back(executor.read_scalar(plan, graph.loss));
+    }
+    EXPECT_NEAR(losses[0], losses[1], 1e-4 * losses[0]);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, ChooseCpu, testing::Values(1, 2, 3, 4));
+
+// Results depend on the thread count and the kernels, and on nothing else.
+TEST_P(ChooseCpu, TwoRunsAreEqualBitForBit) {
+  for (const Graph& graph : small_nets()) {
+    std::vector<std::vector<float>> weights[2];
+    for (auto& of_run : weights) {
+      const BackendPtr backend = make_cpu_backend(GetParam());
+      Executor executor(graph, *backend);
+      PlanRequest request;
+      request.batch = 16;
+      request.keep = {graph.loss};
+      const PlanId plan = executor.add_plan(request);
+      executor.prepare();
+      executor.initialize(1);
+      executor.set_optimizer({});
+      const std::vector<ParamKnobs> knobs(graph.params.size());
+      executor.set_groups(executor.params().groups(knobs));
+      executor.scalars().lr = 0.1f;
+      executor.scalars().momentum = 0.9f;
+      upload_something(executor, plan);
+      for (int step = 0; step < 3; ++step) {
+        executor.send_scalars();
+        executor.forward(plan);
+        executor.backward(plan);
+        executor.gradient_norm();
+        executor.update();
+      }
+      for (std::size_t p = 0; p < graph.params.size(); ++p) {
+        of_run.push_back(executor.params().read_weight(static_cast<ParamId>(p)));
+      }
+    }
+    EXPECT_EQ(weights[0], weights[1]);
+  }
+}
+
+}  // namespace
+}  // namespace daybreak
