@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Full f32 training steps of daybreak and PyTorch on this machine, alternating in one run.
+"""Full training steps of daybreak and PyTorch on this machine, alternating in one run.
 
 Each pair measures both programs one after the other on resident random data with the same network,
 batch and optimizer (SGD with momentum and weight decay), threads set to the usable cores. Prints
@@ -23,6 +23,8 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--daybreak", default=str(ROOT / "build/release/daybreak"))
     parser.add_argument("--python", default="/usr/bin/python3")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16", "f16"])
     parser.add_argument("--net", default="cifar10-darknet")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=5)
@@ -39,11 +41,12 @@ def run(command):
 
 def measure(args):
     ours, theirs = [], []
+    common = ["--device", args.device, "--precision", args.precision]
     for pair in range(args.pairs):
         ours.append(run([args.daybreak, "bench", "train", str(ROOT / f"cfg/net/{args.net}.yaml"), "--batch",
-                         str(args.batch), "--steps", str(args.steps), "--warmup", "2", "--json", "-"]))
+                         str(args.batch), "--steps", str(args.steps), "--warmup", "2", "--json", "-"] + common))
         theirs.append(run([args.python, str(ROOT / "bench/torch_train.py"), "--net", args.net, "--batch",
-                           str(args.batch), "--steps", str(args.steps), "--warmup", "2"]))
+                           str(args.batch), "--steps", str(args.steps), "--warmup", "2"] + common))
         print(f"pair {pair + 1}: {ours[-1]['images_per_second']:.1f} and "
               f"{theirs[-1]['images_per_second']:.1f} img/s", file=sys.stderr)
     return ours, theirs
@@ -56,11 +59,12 @@ def table(args, ours, theirs):
     rss_a = max(r["peak_rss_bytes"] for r in ours) / 1e6
     rss_b = max(r["peak_rss_bytes"] for r in theirs) / 1e6
     peak = statistics.median(r["peak_gflops"] for r in ours)
+    where = f"FMA peak {peak:.0f} GFLOP/s; " if args.device == "cpu" else ""
     return "\n".join([
-        f"{args.net}, batch {args.batch}, f32, {ours[0]['threads']} threads each, {args.pairs} alternating pairs, "
+        f"{args.net}, batch {args.batch}, {args.precision}, {ours[0]['threads']} threads each, {args.pairs} alternating pairs, "
         f"{datetime.date.today()}",
         f"{ours[0]['backend']}; PyTorch {theirs[0]['torch']}, {theirs[0]['layout']}; "
-        f"FMA peak {peak:.0f} GFLOP/s; Linux {platform.release()}",
+        f"{where}Linux {platform.release()}",
         "",
         "| | img/s median (min - max) | peak resident memory |",
         "|---|---|---|",

@@ -21,7 +21,8 @@ def parse():
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16", "f16"])
     parser.add_argument("--contiguous", action="store_true", help="NCHW instead of channels_last")
     parser.add_argument("--compile", action="store_true", help="torch.compile (PyTorch 2)")
     return parser.parse_args()
@@ -124,6 +125,8 @@ def wrn22(k=6, blocks=3):
 def main():
     torch.set_num_threads(ARGS.threads)
     torch.manual_seed(1)
+    torch.backends.cudnn.benchmark = True
+    on_gpu = ARGS.device == "cuda"
     net = {"cifar10-darknet": lambda: darknet(32), "cifar10-darknet-half": lambda: darknet(16),
            "cifar10-resnet18": resnet18, "wrn22": wrn22}[ARGS.net]()
     x = torch.randn(ARGS.batch, 3, 32, 32)
@@ -131,17 +134,28 @@ def main():
     if not ARGS.contiguous:
         net = net.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    net, x, y = net.to(ARGS.device), x.to(ARGS.device), y.to(ARGS.device)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4,
+                                **({"fused": True} if on_gpu else {}))
+    scaler = torch.amp.GradScaler(ARGS.device) if ARGS.precision == "f16" else None
+    kind = torch.float16 if ARGS.precision == "f16" else torch.bfloat16
     loss_function = nn.CrossEntropyLoss()
     model = torch.compile(net) if ARGS.compile else net
     seconds = []
     for step in range(ARGS.warmup + ARGS.steps):
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=ARGS.precision == "bf16"):
+        with torch.autocast(ARGS.device, kind, enabled=ARGS.precision != "f32"):
             loss = loss_function(model(x), y)
-        loss.backward()
-        optimizer.step()
+        if scaler is None:
+            loss.backward()
+            optimizer.step()
+        else:
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        if on_gpu:
+            torch.cuda.synchronize()
         if step >= ARGS.warmup:
             seconds.append(time.perf_counter() - start)
     median = sorted(seconds)[len(seconds) // 2]
@@ -150,6 +164,7 @@ def main():
         "batch": ARGS.batch, "precision": ARGS.precision, "threads": torch.get_num_threads(),
         "layout": "contiguous" if ARGS.contiguous else "channels_last", "compiled": ARGS.compile,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if on_gpu else 0,
         "torch": torch.__version__, "loss": float(loss)}))
     return 0
 
