@@ -5,6 +5,8 @@
 #include "core/text.h"
 #include "layers/build_graph.h"
 #include "plan/describe.h"
+#include "plan/memory_check.h"
+#include "train/device.h"
 #include "train/session.h"
 
 namespace daybreak {
@@ -50,6 +52,8 @@ BenchNet::BenchNet(const std::string& net_path, const CommonOptions& common, Mod
   options.with_loss = mode == Mode::train;
   executor_ = std::make_unique<Executor>(build_graph(net, options), *backend_);
   plan_ = executor_->add_plan(plan_request(executor_->graph(), mode, batch, height, width));
+  check_memory(*executor_, mode == Mode::train ? OptimizerAttrs{}.slots() : 0,
+               /*accumulates=*/false);
   executor_->prepare();
   executor_->initialize(common.seed.value_or(1));
   fill_inputs(std::max(1, executor_->plan(plan_).shapes[executor_->graph().prediction].c));

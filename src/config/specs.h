@@ -91,6 +91,8 @@ struct PolicySpec {
 
 enum class BestMetric : std::uint8_t { accuracy, loss };
 enum class Precision : std::uint8_t { f32, bf16, f16 };
+/// The value of `loss_scale: dynamic`.
+constexpr double kDynamicLossScale = -1.0;
 enum class LastBatch : std::uint8_t { drop, keep };
 
 struct CheckpointSpec {
@@ -106,6 +108,7 @@ struct SolverSpec {
   std::vector<TransformSpec> augment;
   std::string device = "auto";
   Precision precision = Precision::f32;
+  double loss_scale = kDynamicLossScale;
   std::uint64_t seed = 1;
   int batch = 128;
   int accumulate = 1;  ///< micro-batches per update

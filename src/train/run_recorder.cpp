@@ -16,7 +16,8 @@ constexpr int kGridPictures = 32;
 std::string device_text(const Session& session) {
   const SolverSpec& solver = session.solver();
   static const char* const kNames[] = {"f32", "bf16", "f16"};
-  return fmt::format("{}, {} threads, {}", solver.device == "auto" ? "cpu" : solver.device,
+  return fmt::format("{}, {} threads, {}",
+                     solver.device == "auto" ? session.backend().name() : solver.device,
                      session.threads(), kNames[static_cast<int>(solver.precision)]);
 }
 
@@ -73,7 +74,7 @@ void RunRecorder::fill_static_parts(const std::string& layers_text) {
   const Dataset& train = session_.data().train;
   const InputSpec& input = session_.config().net.input;
   summary_.name = solver.name;
-  summary_.device = solver.device == "auto" ? "cpu" : solver.device;
+  summary_.device = solver.device == "auto" ? session_.backend().name() : solver.device;
   static const char* const kPrecisions[] = {"f32", "bf16", "f16"};
   summary_.precision = kPrecisions[static_cast<int>(solver.precision)];
   summary_.threads = session_.threads();

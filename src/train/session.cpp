@@ -6,11 +6,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "backend/module.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "data/stats.h"
 #include "layers/build_graph.h"
+#include "plan/memory_check.h"
+#include "train/device.h"
 #include "train/param_knobs.h"
 
 namespace daybreak {
@@ -23,6 +24,19 @@ bool measured(const InputSpec& input) {
 DType activation_dtype(const std::string& device, Precision precision) {
   if (device == "ref" || precision == Precision::f32) return DType::f32;
   return precision == Precision::bf16 ? DType::bf16 : DType::f16;
+}
+
+// f16 alone needs it; a number in the file is obeyed in every precision.
+LossScaling loss_scaling(double loss_scale, Precision precision) {
+  LossScaling scaling;
+  if (loss_scale == kDynamicLossScale) {
+    scaling.on = precision == Precision::f16;
+  } else {
+    scaling.on = loss_scale > 0.0;
+    scaling.dynamic = false;
+    scaling.scale = static_cast<float>(loss_scale);
+  }
+  return scaling;
 }
 
 // For networks that take their class count from data that is not open yet.
@@ -49,27 +63,14 @@ void use_placeholder_statistics(InputSpec& input) {
   input.std.assign(static_cast<std::size_t>(input.channels), 1.0);
 }
 
-BackendPtr make_backend(const std::string& device, int threads) {
-  if (device == "ref") return make_ref_backend();
-  if (device == "cpu") return make_cpu_backend(threads);
-  if (device == "auto") return make_cpu_backend(threads);
-  if (device == "cuda") return make_cuda_backend(0);
-  const auto index = device.rfind("cuda:", 0) == 0 ? parse_int(device.substr(5)) : std::nullopt;
-  if (index && *index >= 0 && *index < 1024) return make_cuda_backend(static_cast<int>(*index));
-  throw ConfigError(fmt::format("device must be auto, cpu, cuda or cuda:N, found \"{}\"", device));
-}
-
 Session::Session(SolverConfig config, const SessionOptions& options)
     : config_(std::move(config)), threads_(options.threads > 0 ? options.threads : usable_cores()) {
   set_compute_threads(threads_);
   build_graph(config_.net,
               {.classes = 0, .with_loss = true});  // every shape error, before any data
-  backend_ = make_backend(config_.spec.device, threads_);
+  backend_ = make_backend(config_.spec.device, threads_, &device_note_);
   const DType dtype = activation_dtype(config_.spec.device, config_.spec.precision);
-  if (!backend_->supports(dtype)) {
-    throw DeviceError(fmt::format("{} has no {} arithmetic; use --precision f32",
-                                  backend_->identity(), to_string(dtype)));
-  }
+  check_precision(*backend_, dtype);
   open_input(options);
   BuildOptions build;
   build.classes = data_.evaluation().class_count();
@@ -77,6 +78,9 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   executor_ = std::make_unique<Executor>(build_graph(config_.net, build), *backend_);
   if (options.training) plan_phases();
   plan_evaluation();
+  int slots = 0;
+  for (const PhaseRuntime& phase : phases_) slots = std::max(slots, phase.optimizer.slots());
+  check_memory(*executor_, slots, config_.spec.accumulate > 1);
   executor_->prepare();
   if (config_.spec.accumulate > 1 && options.training) executor_->prepare_accumulation();
   executor_->initialize(config_.spec.seed);
@@ -159,6 +163,7 @@ void Session::plan_phases() {
       runtime.plans.partial = plan_for(request);
     }
     runtime.optimizer = optimizer_attrs(phase.optimizer);
+    runtime.loss_scaling = loss_scaling(spec.loss_scale, spec.precision);
     runtime.loader = loader_options(phase.batch, phase.image);
     runtime.loader.transforms = phase.augment;
     runtime.loader.shuffle = true;

@@ -25,6 +25,7 @@ struct SessionOptions {
 struct PhaseRuntime {
   StepPlans plans;
   OptimizerAttrs optimizer;
+  LossScaling loss_scaling;
   std::vector<UpdateGroup> groups;
   LoaderOptions loader;
 };
@@ -43,6 +44,9 @@ class Session {
   const Dataset& validation() const;
   Executor& executor() { return *executor_; }
   Backend& backend() { return *backend_; }
+  const Backend& backend() const { return *backend_; }
+  /// What `device: auto` has taken and why; empty when a device was named.
+  const std::string& device_note() const { return device_note_; }
   const Schedule& schedule() const { return *schedule_; }
   const PhaseRuntime& phase(int index) const { return phases_[index]; }
   PlanId eval_plan() const { return eval_plan_; }
@@ -61,6 +65,7 @@ class Session {
   int threads_ = 1;
   DataParts data_;
   BackendPtr backend_;
+  std::string device_note_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Schedule> schedule_;
   std::vector<std::pair<PlanRequest, PlanId>> requests_;
@@ -70,8 +75,5 @@ class Session {
 
 /// Fills statistics that are still to be measured with mean 0 and deviation 1: enough for shapes.
 void use_placeholder_statistics(InputSpec& input);
-
-/// The backend a `device` key asks for: auto, cpu, cuda, cuda:N, ref.
-BackendPtr make_backend(const std::string& device, int threads);
 
 }  // namespace daybreak

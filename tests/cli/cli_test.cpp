@@ -113,12 +113,31 @@ TEST(Cli, InitWritesFilesThatLoad) {
 }
 
 TEST(Cli, CudaWithoutAGpuIsExitFiveInOneLine) {
-  const CommandResult result = daybreak(
-      {"describe", source("cfg/net/lenet.yaml"), "--batch", "2", "--device", "cuda"});
+  const CommandResult result =
+      daybreak({"describe", source("cfg/net/lenet.yaml"), "--batch", "2", "--device", "cuda"});
   if (result.exit_code == 0) GTEST_SKIP() << "there is a GPU";
   EXPECT_EQ(result.exit_code, 5);
   EXPECT_THAT(result.err, HasSubstr("cuda"));
   EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+}
+
+// The module is opened when it is asked for: nothing of CUDA may be needed to start.
+TEST(Cli, TheProgramLinksNoCudaLibrary) {
+  const CommandResult result = run_command({"readelf", "-d", DAYBREAK_BINARY});
+  ASSERT_EQ(result.exit_code, 0) << "readelf (binutils) is needed: " << result.err;
+  EXPECT_THAT(result.out, HasSubstr("(NEEDED)"));
+  EXPECT_THAT(result.out, HasSubstr("libdnnl"));
+  for (const char* library : {"libcuda", "libcudart", "libcudnn", "libcublas", "libnvrtc"}) {
+    EXPECT_THAT(result.out, testing::Not(HasSubstr(library)));
+  }
+}
+
+TEST(Cli, DoctorSaysWhatIsInTheWayOfAGpu) {
+  const CommandResult result = daybreak({"doctor"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              testing::ContainsRegex(
+                  "\ncuda +(cannot be used: .+|.+, a small network gives the CPU's numbers)\n"));
 }
 
 TEST(Cli, MissingDataSaysHowToGetIt) {
