@@ -50,15 +50,23 @@ struct KernelQuery {
   std::vector<TensorDesc> params;
   std::vector<bool> want_dx;  ///< per input, for backward passes
   bool want_dw = false;       ///< for Pass::backward of ops with parameters
+  /// False while nobody has decided how the parameters are stored: `params` is then only a start,
+  /// and the storable layouts of the offer that is taken cost nothing.
+  bool params_fixed = true;
 };
+
+/// How an offer computes; `--conv` chooses among them.
+enum class KernelAlgorithm : std::uint8_t { other, direct, winograd, gemm };
 
 /// A kernel a backend could make, with the layouts it needs. A reorder is inserted by the plan
 /// wherever they differ from what a tensor has.
 struct KernelOffer {
   std::string name;  ///< "onednn:jit:avx512_core", "own:batchnorm"; printed by `describe`
-  std::vector<TensorDesc> inputs;  ///< x, and dx in backward passes
-  TensorDesc output;               ///< y, and dy in backward passes
-  std::vector<TensorDesc> params;  ///< w, and dw in backward passes
+  KernelAlgorithm algorithm = KernelAlgorithm::other;
+  std::vector<TensorDesc> inputs;    ///< x, and dx in backward passes
+  TensorDesc output;                 ///< y, and dy in backward passes
+  std::vector<TensorDesc> params;    ///< w, and dw in backward passes
+  std::vector<Layout> kept_layouts;  ///< forward: how to keep parameters; empty: as `params` lie
   Reads reads;  ///< backward passes: what is really read; may be less than the op's
   std::size_t workspace_bytes = 0;
   std::size_t aux_bytes = 0;  ///< forward passes in training: what backward will read
@@ -96,7 +104,14 @@ class Backend {
   virtual std::string name() const = 0;
   /// Device, instruction set, library versions, threads: what results may depend on.
   virtual std::string identity() const = 0;
+  /// Raised whenever a kernel is added, removed or made faster: measured choices of another set
+  /// are void.
+  virtual int kernel_set() const { return 1; }
+  /// True when offers may be timed by running them between two synchronize().
+  virtual bool measurable() const { return false; }
   virtual bool supports(DType dtype) const = 0;
+  /// What people should know before they compute in a supported type; empty: nothing.
+  virtual std::string caution(DType) const { return ""; }
   /// Kernels that fit, best guess first; empty with `reason` filled in when there is none.
   virtual std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) = 0;
   /// Bytes of a tensor in a layout of this backend.

@@ -11,8 +11,10 @@
 
 namespace daybreak {
 
-PlanRequest plan_request(const Graph& graph, Mode mode, int batch, int height, int width) {
+PlanRequest plan_request(const Graph& graph, Mode mode, int batch, int height, int width,
+                         DType dtype) {
   PlanRequest request;
+  request.dtype = dtype;
   request.mode = mode;
   request.batch = batch;
   request.height = height;
@@ -51,7 +53,8 @@ BenchNet::BenchNet(const std::string& net_path, const CommonOptions& common, Mod
   options.stand_in_classes = 10;
   options.with_loss = mode == Mode::train;
   executor_ = std::make_unique<Executor>(build_graph(net, options), *backend_);
-  plan_ = executor_->add_plan(plan_request(executor_->graph(), mode, batch, height, width));
+  const DType dtype = activation_dtype(*backend_, common.precision_value());
+  plan_ = executor_->add_plan(plan_request(executor_->graph(), mode, batch, height, width, dtype));
   check_memory(*executor_, mode == Mode::train ? OptimizerAttrs{}.slots() : 0,
                /*accumulates=*/false);
   executor_->prepare();

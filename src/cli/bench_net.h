@@ -12,7 +12,8 @@ namespace daybreak {
 
 /// A plan over one batch size: training with loss and metric, or the forward pass to the
 /// prediction.
-PlanRequest plan_request(const Graph& graph, Mode mode, int batch, int height, int width);
+PlanRequest plan_request(const Graph& graph, Mode mode, int batch, int height, int width,
+                         DType dtype);
 
 /// "HxW" or one number for both; 0 x 0 when empty.
 std::pair<int, int> parse_size(const std::string& text);

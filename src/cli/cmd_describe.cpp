@@ -54,7 +54,8 @@ int run_describe(DescribeOptions options, const CommonOptions& common) {
   Executor executor(graph, *backend);
   const bool trains = graph.loss != kNone;
   const PlanId plan = executor.add_plan(
-      plan_request(graph, trains ? Mode::train : Mode::eval, options.batch, height, width));
+      plan_request(graph, trains ? Mode::train : Mode::eval, options.batch, height, width,
+                   activation_dtype(*backend, common.precision_value())));
   if (common.json != "-") {
     fmt::print("{}: {} x {} x {} on {}\n", graph.name, net.input.channels,
                height > 0 ? height : net.input.height, width > 0 ? width : net.input.width,

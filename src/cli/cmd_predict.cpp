@@ -68,7 +68,8 @@ int run_predict(const PredictOptions& options, const CommonOptions& common) {
   set_compute_threads(threads);
   const Model model = find_model(options, common);
   const BackendPtr backend = make_backend(common.device.empty() ? "auto" : common.device, threads);
-  Predictor predictor(model.net, static_cast<int>(model.classes.size()), *backend, model.weights);
+  Predictor predictor(model.net, static_cast<int>(model.classes.size()), *backend, model.weights,
+                      activation_dtype(*backend, common.precision_value()));
   auto json = nlohmann::ordered_json::array();
   for (const std::string& path : options.images) {
     const std::vector<Guess> guesses = predictor.predict(load_image(path), options.top);

@@ -26,6 +26,8 @@ struct CommonOptions {
 
   /// `sets` and the options above as settings of a solver file.
   std::vector<std::string> solver_sets() const;
+  /// --precision, f32 when it is not given; throws ConfigError for an unknown name.
+  Precision precision_value() const;
 };
 
 /// A verb: its parser and what it runs. run() returns the exit code.

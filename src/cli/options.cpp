@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "config/spec_names.h"
 #include "io/atomic_file.h"
 
 namespace daybreak {
@@ -13,6 +14,14 @@ std::vector<std::string> CommonOptions::solver_sets() const {
   if (!precision.empty()) result.push_back("precision=" + precision);
   if (seed) result.push_back("seed=" + std::to_string(*seed));
   return result;
+}
+
+Precision CommonOptions::precision_value() const {
+  if (precision.empty()) return Precision::f32;
+  for (const auto& entry : enum_names(Precision{})) {
+    if (entry.name == precision) return entry.value;
+  }
+  throw ConfigError("--precision must be one of f32, bf16, f16, found \"" + precision + "\"");
 }
 
 CLI::App* add_verb(CLI::App& app, CommonOptions& common, const char* name, const char* help) {

@@ -28,6 +28,7 @@ const Schema<PhaseFile>& phase_schema() {
       field("optimizer", &F::optimizer).doc("another type drops momentum and other state"),
       field("batch", &F::batch).in(1, 1 << 20).doc("pictures per step"),
       field("image", &F::image).in(1, 65535).doc("side of the pictures, in pixels"),
+      field("precision", &F::precision).doc("of activations and their gradients"),
       field("augment", &F::augment).items(0, 100).doc("random changes of the pictures"),
       field("freeze", &F::freeze)
           .items(0, 10000)

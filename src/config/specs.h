@@ -50,6 +50,9 @@ struct Ramp {
   std::optional<double> end;
 };
 
+/// Type of activations and their gradients.
+enum class Precision : std::uint8_t { f32, bf16, f16 };
+
 /// A stretch of training. A key that is not given keeps its last value.
 struct PhaseSpec {
   Length until;  ///< counted from the start of training
@@ -61,6 +64,7 @@ struct PhaseSpec {
   std::optional<OptimizerSpec> optimizer;
   std::optional<int> batch;
   std::optional<int> image;  ///< picture side in pixels
+  std::optional<Precision> precision;
   std::optional<std::vector<TransformSpec>> augment;
   std::optional<std::vector<std::string>> freeze;  ///< patterns over layer names: "backbone.*"
   Mark mark;
@@ -90,7 +94,6 @@ struct PolicySpec {
 };
 
 enum class BestMetric : std::uint8_t { accuracy, loss };
-enum class Precision : std::uint8_t { f32, bf16, f16 };
 /// The value of `loss_scale: dynamic`.
 constexpr double kDynamicLossScale = -1.0;
 enum class LastBatch : std::uint8_t { drop, keep };

@@ -12,8 +12,9 @@ namespace {
 
 struct Job {
   Planes in, out;
-  const float* x = nullptr;  // or dy
-  float* y = nullptr;        // or dx
+  DType dtype = DType::f32;  // of x and y
+  std::byte* x = nullptr;    // or dy
+  std::byte* y = nullptr;    // or dx
 };
 
 struct Window {
@@ -28,9 +29,9 @@ DAYBREAK_INLINE Window window(const Job& job, std::int64_t oh, std::int64_t ow) 
           ((ow + 1) * w + columns - 1) / columns};
 }
 
-template <int W>
-DAYBREAK_INLINE void forward_window(Lanes<W> lanes, const Job& job, const Window& win,
-                                    const float* x, float* y) {
+template <int W, typename T>
+DAYBREAK_INLINE void forward_window(Lanes<W> lanes, const Job& job, const Window& win, const T* x,
+                                    T* y) {
   float sum[Lanes<W>::kMost] = {};
   for (std::int64_t h = win.h0; h < win.h1; ++h) {
     for (std::int64_t w = win.w0; w < win.w1; ++w) {
@@ -39,16 +40,16 @@ DAYBREAK_INLINE void forward_window(Lanes<W> lanes, const Job& job, const Window
   }
   const float area = win.area();
 #pragma omp simd
-  for (int l = 0; l < lanes.count(); ++l) y[l] = sum[l] / area;
+  for (int l = 0; l < lanes.count(); ++l) put(y[l], sum[l] / area);
 }
 
-template <int W>
-DAYBREAK_INLINE void backward_window(Lanes<W> lanes, const Job& job, const Window& win,
-                                     const float* dy, float* dx) {
+template <int W, typename T>
+DAYBREAK_INLINE void backward_window(Lanes<W> lanes, const Job& job, const Window& win, const T* dy,
+                                     T* dx) {
   float share[Lanes<W>::kMost];
   const float area = win.area();
 #pragma omp simd
-  for (int l = 0; l < lanes.count(); ++l) share[l] = dy[l] / area;
+  for (int l = 0; l < lanes.count(); ++l) share[l] = to_float(dy[l]) / area;
   for (std::int64_t h = win.h0; h < win.h1; ++h) {
     for (std::int64_t w = win.w0; w < win.w1; ++w) {
       add_lanes(lanes, 1.0f, share, dx + (h * job.in.width + w) * job.in.pixel_stride);
@@ -56,21 +57,23 @@ DAYBREAK_INLINE void backward_window(Lanes<W> lanes, const Job& job, const Windo
   }
 }
 
-template <bool Forward>
+template <bool Forward, typename T>
 DAYBREAK_INLINE void planes(const Job& job, std::int64_t begin, std::int64_t end) {
+  const T* x = reinterpret_cast<const T*>(job.x);
+  T* y = reinterpret_cast<T*>(job.y);
   for (std::int64_t i = begin; i < end; ++i) {
     const std::int64_t in = job.in.offset(i), out = job.out.offset(i);
     const int count = job.in.lanes_at(static_cast<int>(i % job.in.per_sample));
     with_lanes(count, [&](auto lanes) DAYBREAK_INLINE_LAMBDA {
-      if (!Forward) clear_plane(lanes, job.in, job.y + in);
+      if (!Forward) clear_plane(lanes, job.in, y + in);
       for (int oh = 0; oh < job.out.height; ++oh) {
         for (int ow = 0; ow < job.out.width; ++ow) {
           const std::int64_t at =
               out + (std::int64_t{oh} * job.out.width + ow) * job.out.pixel_stride;
           if (Forward) {
-            forward_window(lanes, job, window(job, oh, ow), job.x + in, job.y + at);
+            forward_window(lanes, job, window(job, oh, ow), x + in, y + at);
           } else {
-            backward_window(lanes, job, window(job, oh, ow), job.x + at, job.y + in);
+            backward_window(lanes, job, window(job, oh, ow), x + at, y + in);
           }
         }
       }
@@ -79,11 +82,15 @@ DAYBREAK_INLINE void planes(const Job& job, std::int64_t begin, std::int64_t end
 }
 
 DAYBREAK_MULTIARCH void forward_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  planes<true>(job, begin, end);
+  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+    planes<true, decltype(tag)>(job, begin, end);
+  });
 }
 
 DAYBREAK_MULTIARCH void backward_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  planes<false>(job, begin, end);
+  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+    planes<false, decltype(tag)>(job, begin, end);
+  });
 }
 
 }  // namespace
@@ -93,10 +100,14 @@ CpuOffers adaptive_avgpool_cpu_offers(const CpuContext& context, const KernelQue
   const PlanePair pair =
       make_plane_pair(query.inputs[0].shape, query.output.shape, layout, context.block);
   const bool is_forward = query.pass == Pass::forward;
+  const DType dtype = query.inputs[0].dtype;
+  // Where windows overlap gradients are sums, which would be rounded after every term.
+  const bool overlap = pair.in.height % pair.out.height != 0 || pair.in.width % pair.out.width != 0;
+  if (!is_forward && overlap && dtype != DType::f32) return {};
   return {own_offer(context, query, "adaptive_avgpool", layout, [=](const Bindings& b) {
-    Job job{pair.in, pair.out};
-    job.x = is_forward ? as(b.x[0]) : as(b.dy);
-    job.y = is_forward ? as(b.y) : entry(b.dx, 0);
+    Job job{pair.in, pair.out, dtype};
+    job.x = is_forward ? b.x[0] : b.dy;
+    job.y = is_forward ? b.y : entry<std::byte>(b.dx, 0);
     if (!job.y) return;
     parallel_for(job.in.count(), plane_grain(job.in, job.out),
                  [&](std::int64_t begin, std::int64_t end) {

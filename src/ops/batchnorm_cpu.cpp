@@ -21,9 +21,10 @@ namespace {
 struct Job {
   Planes p;
   std::int64_t samples_per_chunk = 1, chunks = 1, width = 0;
-  const float* x = nullptr;
-  const float* dy = nullptr;
-  float* y = nullptr;         // or dx
+  DType dtype = DType::f32;  // of x, dy, y
+  std::byte* x = nullptr;
+  std::byte* dy = nullptr;
+  std::byte* y = nullptr;     // or dx
   double* partial = nullptr;  // [chunks][2][width]
   NormLanes k{};
 };
@@ -32,7 +33,12 @@ bool is_plain(const Planes& p) {
   return p.lanes == 1 && p.pixel_stride == 1;
 }
 
-template <int W, bool Gradient>
+template <typename T>
+DAYBREAK_INLINE T* elements(std::byte* data, std::int64_t at) {
+  return reinterpret_cast<T*>(data) + at;
+}
+
+template <int W, bool Gradient, typename T>
 DAYBREAK_INLINE void reduce_rows(const Job& job, std::int64_t offset, std::int64_t n0,
                                  std::int64_t n1, int lanes, const NormLanes& k, double* a,
                                  double* b) {
@@ -46,14 +52,15 @@ DAYBREAK_INLINE void reduce_rows(const Job& job, std::int64_t offset, std::int64
       const std::int64_t rows = std::min(kRowsInFloat, p.pixels - q);
       for (std::int64_t i = n; i < end; ++i) {
         const std::int64_t at = offset + i * p.sample_stride + q * p.pixel_stride;
-        sums.add(job.x + at, Gradient ? job.dy + at : nullptr, rows, p.pixel_stride, lanes, k);
+        sums.add(elements<const T>(job.x, at), Gradient ? elements<const T>(job.dy, at) : nullptr,
+                 rows, p.pixel_stride, lanes, k);
       }
       sums.flush(lanes, a, b);
     }
   }
 }
 
-template <bool Gradient>
+template <bool Gradient, typename T>
 DAYBREAK_INLINE void reduce_plain(const Job& job, std::int64_t offset, std::int64_t n0,
                                   std::int64_t n1, const NormLanes& k, double* a, double* b) {
   constexpr int kLanes = SharedLanes::kLanes;
@@ -67,7 +74,8 @@ DAYBREAK_INLINE void reduce_plain(const Job& job, std::int64_t offset, std::int6
     const std::int64_t at = offset + n * job.p.sample_stride;
     for (std::int64_t r = 0; r < rows; r += kRowsInFloat) {
       const std::int64_t count = std::min(kRowsInFloat, rows - r), from = at + r * kLanes;
-      sums.add(job.x + from, Gradient ? job.dy + from : nullptr, count, kLanes, kLanes, k);
+      sums.add(elements<const T>(job.x, from), Gradient ? elements<const T>(job.dy, from) : nullptr,
+               count, kLanes, kLanes, k);
       pending += count;
       if (pending >= kRowsInFloat) {
         sums.flush(kLanes, lane_a, lane_b);
@@ -76,10 +84,11 @@ DAYBREAK_INLINE void reduce_plain(const Job& job, std::int64_t offset, std::int6
     }
     const std::int64_t tail = at + rows * kLanes;
     for (int l = 0; l < rest; ++l) {
-      const float d = job.x[tail + l] - k.center[0];
+      const float d = to_float(*elements<const T>(job.x, tail + l)) - k.center[0];
       if constexpr (Gradient) {
         const float z = d * k.scale[0] + k.shift[0];
-        const float g = z > 0.0f ? job.dy[tail + l] : k.slope * job.dy[tail + l];
+        const float gradient = to_float(*elements<const T>(job.dy, tail + l));
+        const float g = z > 0.0f ? gradient : k.slope * gradient;
         lane_a[l] += g;
         lane_b[l] += g * d;
       } else {
@@ -95,7 +104,7 @@ DAYBREAK_INLINE void reduce_plain(const Job& job, std::int64_t offset, std::int6
   }
 }
 
-template <bool Gradient>
+template <bool Gradient, typename T>
 DAYBREAK_INLINE void reduce_plane(const Job& job, int plane, std::int64_t n0, std::int64_t n1,
                                   const NormLanes& k, double* a, double* b) {
   const Planes& p = job.p;
@@ -103,15 +112,15 @@ DAYBREAK_INLINE void reduce_plane(const Job& job, int plane, std::int64_t n0, st
   const int lanes = p.lanes_at(plane);
   if (is_plain(p)) {
     const SharedLanes shared(k, 0);
-    reduce_plain<Gradient>(job, offset, n0, n1, shared.lanes, a, b);
+    reduce_plain<Gradient, T>(job, offset, n0, n1, shared.lanes, a, b);
   } else if (lanes == 64) {
-    reduce_rows<64, Gradient>(job, offset, n0, n1, lanes, k, a, b);
+    reduce_rows<64, Gradient, T>(job, offset, n0, n1, lanes, k, a, b);
   } else if (lanes == 16) {
-    reduce_rows<16, Gradient>(job, offset, n0, n1, lanes, k, a, b);
+    reduce_rows<16, Gradient, T>(job, offset, n0, n1, lanes, k, a, b);
   } else if (lanes == 8) {
-    reduce_rows<8, Gradient>(job, offset, n0, n1, lanes, k, a, b);
+    reduce_rows<8, Gradient, T>(job, offset, n0, n1, lanes, k, a, b);
   } else {
-    reduce_rows<0, Gradient>(job, offset, n0, n1, lanes, k, a, b);
+    reduce_rows<0, Gradient, T>(job, offset, n0, n1, lanes, k, a, b);
   }
 }
 
@@ -121,7 +130,8 @@ DAYBREAK_INLINE NormLanes lanes_from(const NormLanes& k, std::int64_t channel) {
 }
 
 // Tasks are (plane, chunk), chunk fastest. Leaves the mean and the sum of squares around it.
-DAYBREAK_MULTIARCH void moments_range(const Job& job, std::int64_t begin, std::int64_t end) {
+template <typename T>
+DAYBREAK_INLINE void moments(const Job& job, std::int64_t begin, std::int64_t end) {
   const Planes& p = job.p;
   for (std::int64_t task = begin; task < end; ++task) {
     const int plane = static_cast<int>(task / job.chunks), lanes = p.lanes_at(plane);
@@ -129,10 +139,10 @@ DAYBREAK_MULTIARCH void moments_range(const Job& job, std::int64_t begin, std::i
     const std::int64_t n1 = std::min(p.samples, n0 + job.samples_per_chunk);
     float center[kMaxLanes];
     double a[kMaxLanes] = {}, b[kMaxLanes] = {};
-    const float* first = job.x + p.offset(n0, plane);
-    for (int l = 0; l < lanes; ++l) center[l] = first[l];
+    const T* first = elements<const T>(job.x, p.offset(n0, plane));
+    for (int l = 0; l < lanes; ++l) center[l] = to_float(first[l]);
     const NormLanes k{center, nullptr, nullptr, nullptr, nullptr, 1.0f};
-    reduce_plane<false>(job, plane, n0, n1, k, a, b);
+    reduce_plane<false, T>(job, plane, n0, n1, k, a, b);
     const double count = static_cast<double>(n1 - n0) * static_cast<double>(p.pixels);
     double* mean = job.partial + chunk * 2 * job.width + plane * p.lanes;
     for (int l = 0; l < lanes; ++l) {
@@ -144,7 +154,8 @@ DAYBREAK_MULTIARCH void moments_range(const Job& job, std::int64_t begin, std::i
 }
 
 // Leaves the sums of g and of g * (x - mean).
-DAYBREAK_MULTIARCH void gradient_sums_range(const Job& job, std::int64_t begin, std::int64_t end) {
+template <typename T>
+DAYBREAK_INLINE void gradient_sums(const Job& job, std::int64_t begin, std::int64_t end) {
   const Planes& p = job.p;
   for (std::int64_t task = begin; task < end; ++task) {
     const int plane = static_cast<int>(task / job.chunks), lanes = p.lanes_at(plane);
@@ -152,7 +163,7 @@ DAYBREAK_MULTIARCH void gradient_sums_range(const Job& job, std::int64_t begin, 
     const std::int64_t n1 = std::min(p.samples, n0 + job.samples_per_chunk);
     double a[kMaxLanes] = {}, b[kMaxLanes] = {};
     const NormLanes k = lanes_from(job.k, std::int64_t{plane} * p.lanes);
-    reduce_plane<true>(job, plane, n0, n1, k, a, b);
+    reduce_plane<true, T>(job, plane, n0, n1, k, a, b);
     double* out = job.partial + chunk * 2 * job.width + plane * p.lanes;
     for (int l = 0; l < lanes; ++l) {
       out[l] = a[l];
@@ -162,13 +173,14 @@ DAYBREAK_MULTIARCH void gradient_sums_range(const Job& job, std::int64_t begin, 
 }
 
 // Planes counted over all samples.
-DAYBREAK_MULTIARCH void apply_range(const Job& job, std::int64_t begin, std::int64_t end) {
+template <typename T>
+DAYBREAK_INLINE void apply(const Job& job, std::int64_t begin, std::int64_t end) {
   const Planes& p = job.p;
   for (std::int64_t i = begin; i < end; ++i) {
     const int plane = static_cast<int>(i % p.per_sample), lanes = p.lanes_at(plane);
     const std::int64_t at = p.offset(i), stride = p.pixel_stride;
-    const float* x = job.x + at;
-    float* y = job.y + at;
+    const T* x = elements<const T>(job.x, at);
+    T* y = elements<T>(job.y, at);
     const NormLanes k = lanes_from(job.k, std::int64_t{plane} * p.lanes);
     if (is_plain(p)) {
       constexpr int kLanes = SharedLanes::kLanes;
@@ -188,14 +200,15 @@ DAYBREAK_MULTIARCH void apply_range(const Job& job, std::int64_t begin, std::int
   }
 }
 
-DAYBREAK_MULTIARCH void apply_gradient_range(const Job& job, std::int64_t begin, std::int64_t end) {
+template <typename T>
+DAYBREAK_INLINE void apply_gradient(const Job& job, std::int64_t begin, std::int64_t end) {
   const Planes& p = job.p;
   for (std::int64_t i = begin; i < end; ++i) {
     const int plane = static_cast<int>(i % p.per_sample), lanes = p.lanes_at(plane);
     const std::int64_t at = p.offset(i), stride = p.pixel_stride;
-    const float* x = job.x + at;
-    const float* dy = job.dy + at;
-    float* dx = job.y + at;
+    const T* x = elements<const T>(job.x, at);
+    const T* dy = elements<const T>(job.dy, at);
+    T* dx = elements<T>(job.y, at);
     const NormLanes k = lanes_from(job.k, std::int64_t{plane} * p.lanes);
     if (is_plain(p)) {
       constexpr int kLanes = SharedLanes::kLanes;
@@ -214,6 +227,28 @@ DAYBREAK_MULTIARCH void apply_gradient_range(const Job& job, std::int64_t begin,
       norm_apply_gradient<0>(x, dy, dx, p.pixels, stride, lanes, k);
     }
   }
+}
+
+DAYBREAK_MULTIARCH void moments_range(const Job& job, std::int64_t begin, std::int64_t end) {
+  with_storage(job.dtype,
+               [&](auto tag) DAYBREAK_INLINE_LAMBDA { moments<decltype(tag)>(job, begin, end); });
+}
+
+DAYBREAK_MULTIARCH void gradient_sums_range(const Job& job, std::int64_t begin, std::int64_t end) {
+  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+    gradient_sums<decltype(tag)>(job, begin, end);
+  });
+}
+
+DAYBREAK_MULTIARCH void apply_range(const Job& job, std::int64_t begin, std::int64_t end) {
+  with_storage(job.dtype,
+               [&](auto tag) DAYBREAK_INLINE_LAMBDA { apply<decltype(tag)>(job, begin, end); });
+}
+
+DAYBREAK_MULTIARCH void apply_gradient_range(const Job& job, std::int64_t begin, std::int64_t end) {
+  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+    apply_gradient<decltype(tag)>(job, begin, end);
+  });
 }
 
 struct Moments {
@@ -240,6 +275,7 @@ Moments join(const Job& job, std::int64_t channel) {
 struct Norm {
   BatchNorm op;
   Planes p;
+  DType dtype = DType::f32;
   Mode mode = Mode::train;
   std::int64_t samples_per_chunk = 1, chunks = 1, width = 0;
 
@@ -262,6 +298,7 @@ struct Norm {
   Job job(const Bindings& b) const {
     Job j;
     j.p = p;
+    j.dtype = dtype;
     j.samples_per_chunk = samples_per_chunk;
     j.chunks = chunks;
     j.width = width;
@@ -320,8 +357,8 @@ struct Norm {
 
   void forward(const Bindings& b) const {
     Job j = job(b);
-    j.x = as(b.x[0]);
-    j.y = as(b.y);
+    j.x = b.x[0];
+    j.y = b.y;
     clear_constants(b);
     if (mode == Mode::train) {
       from_batch(b, j);
@@ -356,9 +393,9 @@ struct Norm {
 
   void backward(const Bindings& b) const {
     Job j = job(b);
-    j.x = as(b.x[0]);
-    j.dy = as(b.dy);
-    j.y = entry(b.dx, 0);
+    j.x = b.x[0];
+    j.dy = b.dy;
+    j.y = entry<std::byte>(b.dx, 0);
     clear_constants(b);
     if (mode == Mode::train) {
       const float* aux = as(b.aux);
@@ -390,6 +427,7 @@ CpuOffers batchnorm_cpu_offers(const CpuContext& context, const KernelQuery& que
   const Shape shape = query.inputs[0].shape;
   const Layout layout = own_layout(query);
   norm.p = make_planes(shape, layout, context.block, shape.c % 64 == 0 ? 64 : 16);
+  norm.dtype = query.inputs[0].dtype;
   norm.mode = query.mode;
   norm.width = norm.p.lanes_in_memory();
   norm.samples_per_chunk = std::max<std::int64_t>(1, (4096 + norm.p.pixels - 1) / norm.p.pixels);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backend/cpu/act_rows.h"
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/planes.h"
 #include "core/parallel.h"
@@ -27,10 +28,11 @@ bool whole_planes(const Planes& all, const Part& part) {
 }
 
 // Moves one sample of a part; `to_part` is the direction of gradients.
-void move_sample(const Planes& all, const Part& part, std::int64_t n, float* whole, float* piece,
+template <typename T>
+void move_sample(const Planes& all, const Part& part, std::int64_t n, T* whole, T* piece,
                  bool to_part) {
-  const auto copy = [&](float* a, float* b, std::int64_t count) {
-    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
+  const auto copy = [&](T* a, T* b, std::int64_t count) {
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
     if (to_part) {
       std::memcpy(b, a, bytes);
     } else {
@@ -51,8 +53,8 @@ void move_sample(const Planes& all, const Part& part, std::int64_t n, float* who
   }
   for (int c = 0; c < p.channels; ++c) {
     const int at = part.first + c;
-    float* a = whole + all.offset(n, at / all.lanes) + at % all.lanes;
-    float* b = piece + p.offset(n, c / p.lanes) + c % p.lanes;
+    T* a = whole + all.offset(n, at / all.lanes) + at % all.lanes;
+    T* b = piece + p.offset(n, c / p.lanes) + c % p.lanes;
     for (std::int64_t q = 0; q < all.pixels; ++q) {
       if (to_part) {
         b[q * p.pixel_stride] = a[q * all.pixel_stride];
@@ -77,21 +79,25 @@ CpuOffers concat_cpu_offers(const CpuContext& context, const KernelQuery& query)
     first += input.shape.c;
   }
   const bool is_forward = query.pass == Pass::forward;
+  const DType dtype = query.output.dtype;
   const std::int64_t grain = std::max<std::int64_t>(1, kGrain / all.sample_stride);
   return {own_offer(context, query, "concat", layout, [=](const Bindings& b) {
-    float* whole = is_forward ? as(b.y) : as(b.dy);
+    std::byte* whole = is_forward ? b.y : b.dy;
     parallel_for(all.samples, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::size_t i = 0; i < parts.size(); ++i) {
-        float* piece = is_forward ? as(b.x[i]) : entry(b.dx, i);
+        std::byte* piece = is_forward ? b.x[i] : entry<std::byte>(b.dx, i);
         if (!piece) continue;
         for (std::int64_t n = begin; n < end; ++n) {
-          move_sample(all, parts[i], n, whole, piece, !is_forward);
+          with_storage(dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+            using T = decltype(tag);
+            move_sample(all, parts[i], n, as<T>(whole), as<T>(piece), !is_forward);
+          });
         }
       }
     });
-    if (is_forward) zero_padding(all, whole);
+    if (is_forward) zero_padding(all, dtype, whole);
     for (std::size_t i = 0; !is_forward && i < parts.size(); ++i) {
-      if (float* dx = entry(b.dx, i)) zero_padding(parts[i].planes, dx);
+      if (std::byte* dx = entry<std::byte>(b.dx, i)) zero_padding(parts[i].planes, dtype, dx);
     }
   })};
 }

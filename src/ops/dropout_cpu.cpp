@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backend/cpu/act_rows.h"
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/planes.h"
 #include "core/parallel.h"
@@ -25,8 +26,9 @@ struct Job {
 };
 
 // Elements [begin, end) of sample n; begin is a multiple of 4: one block gives four draws.
-void drop_chunk(const Job& job, const StepScalars& scalars, const float* src, float* dst,
-                std::int64_t n, std::int64_t begin, std::int64_t end) {
+template <typename T>
+void drop_chunk(const Job& job, const StepScalars& scalars, const T* src, T* dst, std::int64_t n,
+                std::int64_t begin, std::int64_t end) {
   const Draws draws(scalars.seed, Purpose::dropout, scalars.step,
                     (std::uint64_t{job.salt} << 32) + static_cast<std::uint32_t>(n));
   const Planes& p = job.p;
@@ -37,7 +39,8 @@ void drop_chunk(const Job& job, const StepScalars& scalars, const float* src, fl
     for (std::int64_t j = 0; j < std::min<std::int64_t>(4, end - i); ++j) {
       const std::int64_t at =
           base + c / p.lanes * p.plane_stride + q * p.pixel_stride + c % p.lanes;
-      dst[at] = uniform_from_bits(block.v[j]) < job.drop ? 0.0f : src[at] * job.keep_scale;
+      const bool drops = uniform_from_bits(block.v[j]) < job.drop;
+      put(dst[at], drops ? 0.0f : to_float(src[at]) * job.keep_scale);
       if (++q == p.pixels) {
         q = 0;
         ++c;
@@ -61,10 +64,11 @@ CpuOffers dropout_cpu_offers(const CpuContext& context, const KernelQuery& query
   job.per_sample = desc.shape.per_sample();
   job.chunk = std::min<std::int64_t>((job.per_sample + 3) / 4 * 4, kGrain);
   const std::size_t bytes = desc.bytes;
+  const DType dtype = desc.dtype;
   const std::int64_t samples = desc.shape.n;
   KernelOffer offer = own_offer(context, query, "dropout", layout, [=](const Bindings& b) {
-    const float* src = is_forward ? as(b.x[0]) : as(b.dy);
-    float* dst = is_forward ? as(b.y) : entry(b.dx, 0);
+    std::byte* src = is_forward ? b.x[0] : b.dy;
+    std::byte* dst = is_forward ? b.y : entry<std::byte>(b.dx, 0);
     if (!dst) return;
     if (!train) {
       if (dst != src) std::memcpy(dst, src, bytes);
@@ -75,11 +79,14 @@ CpuOffers dropout_cpu_offers(const CpuContext& context, const KernelQuery& query
     parallel_for(samples * per_sample, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t task = begin; task < end; ++task) {
         const std::int64_t first = task % per_sample * job.chunk;
-        drop_chunk(job, *b.scalars, src, dst, task / per_sample, first,
-                   std::min(job.per_sample, first + job.chunk));
+        with_storage(dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+          using T = decltype(tag);
+          drop_chunk(job, *b.scalars, as<const T>(src), as<T>(dst), task / per_sample, first,
+                     std::min(job.per_sample, first + job.chunk));
+        });
       }
     });
-    zero_padding(job.p, dst);
+    zero_padding(job.p, dtype, dst);
   });
   offer.in_place = true;
   return {offer};

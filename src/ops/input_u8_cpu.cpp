@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/planes.h"
 #include "core/parallel.h"
@@ -28,20 +29,21 @@ std::vector<Table> make_tables(const InputU8& op, int channels) {
 }
 
 // One sample; lanes beyond the last channel of a blocked output become zero.
+template <typename T>
 void convert_sample(const std::vector<Table>& tables, bool reverse, const Planes& p,
-                    const std::uint8_t* x, float* y) {
+                    const std::uint8_t* x, T* y) {
   for (int plane = 0; plane < p.per_sample; ++plane) {
     const int used = p.channels_at(plane), lanes = p.lanes_at(plane), first = plane * p.lanes;
-    float* out = y + p.offset(0, plane);
+    T* out = y + p.offset(0, plane);
     for (int l = 0; l < lanes; ++l) {
       if (l >= used) {
-        for (std::int64_t q = 0; q < p.pixels; ++q) out[q * p.pixel_stride + l] = 0.0f;
+        for (std::int64_t q = 0; q < p.pixels; ++q) out[q * p.pixel_stride + l] = T{};
         continue;
       }
       const int c = first + l, from = reverse ? p.channels - 1 - c : c;
       const Table& table = tables[c];
       for (std::int64_t q = 0; q < p.pixels; ++q) {
-        out[q * p.pixel_stride + l] = table[x[q * p.channels + from]];
+        put(out[q * p.pixel_stride + l], table[x[q * p.channels + from]]);
       }
     }
   }
@@ -52,16 +54,18 @@ KernelOffer offer_in(const CpuContext& context, const KernelQuery& query, Layout
   const Shape shape = query.output.shape;
   const Planes planes = make_planes(shape, layout, context.block);
   const bool reverse = op.reverse_channels;
+  const DType dtype = query.output.dtype;
   KernelOffer offer = own_offer(
       context, query, "input_u8", layout,
       [=, tables = make_tables(op, shape.c)](const Bindings& b) {
         const std::uint8_t* x = as<const std::uint8_t>(b.x[0]);
-        float* y = as(b.y);
         const std::int64_t grain = std::max<std::int64_t>(1, kGrain / planes.sample_stride);
         parallel_for(shape.n, grain, [&](std::int64_t begin, std::int64_t end) {
           for (std::int64_t n = begin; n < end; ++n) {
-            convert_sample(tables, reverse, planes, x + n * shape.per_sample(),
-                           y + n * planes.sample_stride);
+            with_storage(dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+              convert_sample(tables, reverse, planes, x + n * shape.per_sample(),
+                             as<decltype(tag)>(b.y) + n * planes.sample_stride);
+            });
           }
         });
       });

@@ -18,10 +18,14 @@ CpuOffers linear_cpu_offers(const CpuContext& context, const KernelQuery& query)
   if (!answer) return {};
   KernelOffer offer;
   offer.name = "onednn:" + answer->implementation;
+  offer.algorithm = KernelAlgorithm::gemm;
   offer.inputs = {context.with_layout(query.inputs[0], kNchw)};
   offer.output = context.with_layout(query.output, kNchw);
   for (const TensorDesc& desc : query.params) {
-    offer.params.push_back(plain_desc(desc.shape, desc.dtype));
+    offer.params.push_back(plain_desc(desc.shape, DType::f32));
+  }
+  if (query.pass != Pass::backward_weights) {
+    offer.params[0] = plain_desc(offer.params[0].shape, problem.dtype);
   }
   offer.reads.inputs = query.pass == Pass::backward_weights;
   offer.workspace_bytes = answer->workspace_bytes;

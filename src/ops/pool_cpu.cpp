@@ -16,8 +16,9 @@ namespace {
 struct Job {
   Pool op;
   Planes in, out;
-  const float* x = nullptr;  // or dy
-  float* y = nullptr;        // or dx
+  DType dtype = DType::f32;  // of x and y
+  std::byte* x = nullptr;    // or dy
+  std::byte* y = nullptr;    // or dx
   std::byte* winners = nullptr;
 };
 
@@ -43,26 +44,27 @@ DAYBREAK_INLINE Window window(const Pool& op, const Planes& in, int oh, int ow) 
   return win;
 }
 
-template <typename Index, int W>
-DAYBREAK_INLINE void max_window(Lanes<W> lanes, const Job& job, const Window& win, const float* x,
-                                float* y, Index* winners) {
+template <typename Index, int W, typename T>
+DAYBREAK_INLINE void max_window(Lanes<W> lanes, const Job& job, const Window& win, const T* x, T* y,
+                                Index* winners) {
   float best[Lanes<W>::kMost];
   int index[Lanes<W>::kMost];
-  const float* first = x + (std::int64_t{win.h0} * job.in.width + win.w0) * job.in.pixel_stride;
+  const T* first = x + (std::int64_t{win.h0} * job.in.width + win.w0) * job.in.pixel_stride;
   const int first_index = (win.h0 - win.top) * job.op.size_w + win.w0 - win.left;
   for (int l = 0; l < lanes.count(); ++l) {
-    best[l] = first[l];
+    best[l] = to_float(first[l]);
     index[l] = first_index;
   }
   for (int h = win.h0; h < win.h1; ++h) {
     for (int w = win.w0; w < win.w1; ++w) {
-      const float* row = x + (std::int64_t{h} * job.in.width + w) * job.in.pixel_stride;
+      const T* row = x + (std::int64_t{h} * job.in.width + w) * job.in.pixel_stride;
       const int here = (h - win.top) * job.op.size_w + w - win.left;
 #pragma omp simd
       for (int l = 0; l < lanes.count(); ++l) {
         // A NaN wins and stays.
-        const bool wins = (row[l] > best[l]) | ((row[l] != row[l]) & (best[l] == best[l]));
-        best[l] = wins ? row[l] : best[l];
+        const float value = to_float(row[l]);
+        const bool wins = (value > best[l]) | ((value != value) & (best[l] == best[l]));
+        best[l] = wins ? value : best[l];
         index[l] = wins ? here : index[l];
       }
     }
@@ -72,9 +74,9 @@ DAYBREAK_INLINE void max_window(Lanes<W> lanes, const Job& job, const Window& wi
   for (int l = 0; l < lanes.count(); ++l) winners[l] = static_cast<Index>(index[l]);
 }
 
-template <int W>
-DAYBREAK_INLINE void average_window(Lanes<W> lanes, const Job& job, const Window& win,
-                                    const float* x, float* y) {
+template <int W, typename T>
+DAYBREAK_INLINE void average_window(Lanes<W> lanes, const Job& job, const Window& win, const T* x,
+                                    T* y) {
   float sum[Lanes<W>::kMost] = {};
   for (int h = win.h0; h < win.h1; ++h) {
     for (int w = win.w0; w < win.w1; ++w) {
@@ -82,14 +84,15 @@ DAYBREAK_INLINE void average_window(Lanes<W> lanes, const Job& job, const Window
     }
   }
 #pragma omp simd
-  for (int l = 0; l < lanes.count(); ++l) y[l] = sum[l] / win.divisor;
+  for (int l = 0; l < lanes.count(); ++l) put(y[l], sum[l] / win.divisor);
 }
 
-template <typename Index>
+template <typename Index, typename T>
 DAYBREAK_INLINE void forward_planes(const Job& job, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const int plane = static_cast<int>(i % job.in.per_sample);
-    const float* x = job.x + job.in.offset(i);
+    const T* x = reinterpret_cast<const T*>(job.x) + job.in.offset(i);
+    T* y = reinterpret_cast<T*>(job.y);
     const std::int64_t to = job.out.offset(i);
     with_lanes(job.in.lanes_at(plane), [&](auto lanes) DAYBREAK_INLINE_LAMBDA {
       for (int oh = 0; oh < job.out.height; ++oh) {
@@ -98,10 +101,10 @@ DAYBREAK_INLINE void forward_planes(const Job& job, std::int64_t begin, std::int
           const std::int64_t at =
               to + (std::int64_t{oh} * job.out.width + ow) * job.out.pixel_stride;
           if (job.op.pool == PoolKind::average) {
-            average_window(lanes, job, win, x, job.y + at);
+            average_window(lanes, job, win, x, y + at);
           } else {
             Index* winners = job.winners ? reinterpret_cast<Index*>(job.winners) + at : nullptr;
-            max_window(lanes, job, win, x, job.y + at, winners);
+            max_window(lanes, job, win, x, y + at, winners);
           }
         }
       }
@@ -110,15 +113,17 @@ DAYBREAK_INLINE void forward_planes(const Job& job, std::int64_t begin, std::int
 }
 
 // dx of one window: the winner gets dy, or everyone a share.
-template <typename Index, int W>
-DAYBREAK_INLINE void window_gradient(Lanes<W> lanes, const Job& job, const Window& win,
-                                     const float* dy, const Index* winners, float* dx) {
+template <typename Index, int W, typename T>
+DAYBREAK_INLINE void window_gradient(Lanes<W> lanes, const Job& job, const Window& win, const T* dy,
+                                     const Index* winners, T* dx) {
   float share[Lanes<W>::kMost];
   const bool average = job.op.pool == PoolKind::average;
-  for (int l = 0; l < lanes.count(); ++l) share[l] = average ? dy[l] / win.divisor : dy[l];
+  for (int l = 0; l < lanes.count(); ++l) {
+    share[l] = average ? to_float(dy[l]) / win.divisor : to_float(dy[l]);
+  }
   for (int h = win.h0; h < win.h1; ++h) {
     for (int w = win.w0; w < win.w1; ++w) {
-      float* row = dx + (std::int64_t{h} * job.in.width + w) * job.in.pixel_stride;
+      T* row = dx + (std::int64_t{h} * job.in.width + w) * job.in.pixel_stride;
       const int here = (h - win.top) * job.op.size_w + w - win.left;
       if (average) {
         add_lanes(lanes, 1.0f, share, row);
@@ -126,17 +131,19 @@ DAYBREAK_INLINE void window_gradient(Lanes<W> lanes, const Job& job, const Windo
       }
 #pragma omp simd
       for (int l = 0; l < lanes.count(); ++l) {
-        row[l] += static_cast<int>(winners[l]) == here ? share[l] : 0.0f;
+        const float won = static_cast<int>(winners[l]) == here ? share[l] : 0.0f;
+        put(row[l], to_float(row[l]) + won);
       }
     }
   }
 }
 
-template <typename Index>
+template <typename Index, typename T>
 DAYBREAK_INLINE void backward_planes(const Job& job, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const int plane = static_cast<int>(i % job.in.per_sample);
-    float* dx = job.y + job.in.offset(i);
+    const T* dy = reinterpret_cast<const T*>(job.x);
+    T* dx = reinterpret_cast<T*>(job.y) + job.in.offset(i);
     const std::int64_t from = job.out.offset(i);
     with_lanes(job.in.lanes_at(plane), [&](auto lanes) DAYBREAK_INLINE_LAMBDA {
       clear_plane(lanes, job.in, dx);
@@ -146,7 +153,7 @@ DAYBREAK_INLINE void backward_planes(const Job& job, std::int64_t begin, std::in
               from + (std::int64_t{oh} * job.out.width + ow) * job.out.pixel_stride;
           const Index* winners =
               job.winners ? reinterpret_cast<const Index*>(job.winners) + at : nullptr;
-          window_gradient(lanes, job, window(job.op, job.in, oh, ow), job.x + at, winners, dx);
+          window_gradient(lanes, job, window(job.op, job.in, oh, ow), dy + at, winners, dx);
         }
       }
     });
@@ -155,26 +162,31 @@ DAYBREAK_INLINE void backward_planes(const Job& job, std::int64_t begin, std::in
 
 DAYBREAK_MULTIARCH void forward_range(const Job& job, bool wide, std::int64_t begin,
                                       std::int64_t end) {
-  if (wide) {
-    forward_planes<std::int32_t>(job, begin, end);
-  } else {
-    forward_planes<std::uint8_t>(job, begin, end);
-  }
+  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+    if (wide) {
+      forward_planes<std::int32_t, decltype(tag)>(job, begin, end);
+    } else {
+      forward_planes<std::uint8_t, decltype(tag)>(job, begin, end);
+    }
+  });
 }
 
 DAYBREAK_MULTIARCH void backward_range(const Job& job, bool wide, std::int64_t begin,
                                        std::int64_t end) {
-  if (wide) {
-    backward_planes<std::int32_t>(job, begin, end);
-  } else {
-    backward_planes<std::uint8_t>(job, begin, end);
-  }
+  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+    if (wide) {
+      backward_planes<std::int32_t, decltype(tag)>(job, begin, end);
+    } else {
+      backward_planes<std::uint8_t, decltype(tag)>(job, begin, end);
+    }
+  });
 }
 
 }  // namespace
 
 CpuOffers pool_cpu_offers(const CpuContext& context, const KernelQuery& query) {
   Job shape;
+  shape.dtype = query.inputs[0].dtype;
   shape.op = static_cast<const Pool&>(*query.op);
   const Layout layout = own_layout(query);
   const PlanePair pair =
@@ -184,10 +196,13 @@ CpuOffers pool_cpu_offers(const CpuContext& context, const KernelQuery& query) {
   const bool wide = std::int64_t{shape.op.size_h} * shape.op.size_w > 256;
   const bool is_forward = query.pass == Pass::forward;
   const bool is_max = shape.op.pool == PoolKind::max;
+  // Where windows overlap gradients are sums, which would be rounded after every term.
+  const bool overlap = shape.op.size_h > shape.op.stride_h || shape.op.size_w > shape.op.stride_w;
+  if (!is_forward && overlap && shape.dtype != DType::f32) return {};
   KernelOffer offer = own_offer(context, query, "pool", layout, [=](const Bindings& b) {
     Job job = shape;
-    job.x = is_forward ? as(b.x[0]) : as(b.dy);
-    job.y = is_forward ? as(b.y) : entry(b.dx, 0);
+    job.x = is_forward ? b.x[0] : b.dy;
+    job.y = is_forward ? b.y : entry<std::byte>(b.dx, 0);
     job.winners = b.aux;
     if (!job.y) return;
     parallel_for(job.in.count(), plane_grain(job.in, job.out),
@@ -200,7 +215,8 @@ CpuOffers pool_cpu_offers(const CpuContext& context, const KernelQuery& query) {
                  });
   });
   if (is_forward && is_max && query.mode == Mode::train) {
-    offer.aux_bytes = offer.output.bytes / sizeof(float) * (wide ? sizeof(std::int32_t) : 1);
+    offer.aux_bytes =
+        offer.output.bytes / element_size(shape.dtype) * (wide ? sizeof(std::int32_t) : 1);
   }
   if (!is_forward) offer.reads.aux = is_max;
   return {offer};

@@ -131,7 +131,7 @@ class BackwardPlanner {
   std::vector<TensorId> emit(const GraphNode& node, Pass pass, TensorId aux,
                              const std::vector<bool>& want, bool want_dw) {
     KernelQuery query = b_.query(node, pass);
-    query.output = desc(gradient(node.output));
+    query.output = b_.in_dtype(desc(gradient(node.output)), b_.dtype_of(node));
     query.want_dx = want;
     query.want_dx.resize(node.inputs.size(), false);
     query.want_dw = want_dw;
@@ -151,7 +151,7 @@ class BackwardPlanner {
     if (offer.reads.aux) step.aux = aux;
     if (pass != Pass::backward_weights) {
       for (std::size_t i = 0; i < node.params.size(); ++i) {
-        step.w.push_back(b_.weight_as(node.params[i], offer.params[i], node, pass));
+        step.w.push_back(b_.weight_as(node, i, offer, pass));
       }
     }
     const std::vector<TensorId> dw =
@@ -214,8 +214,7 @@ class BackwardPlanner {
     step.kind = StepKind::reorder;
     step.layer = node.layer;
     step.op = "reorder";
-    step.kernel = b_.backend.layout_name(desc(from).layout) + " -> " +
-                  b_.backend.layout_name(desc(to).layout);
+    step.kernel = reorder_name(b_.backend, desc(from), desc(to));
     step.pass = pass;
     step.x = {from};
     step.y = to;

@@ -2,7 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "plan/precision.h"
+
 namespace daybreak {
+
+std::string reorder_name(const Backend& backend, const TensorDesc& from, const TensorDesc& to) {
+  const std::string layouts =
+      backend.layout_name(from.layout) + " -> " + backend.layout_name(to.layout);
+  if (from.dtype == to.dtype) return layouts;
+  const std::string types = std::string(to_string(from.dtype)) + " -> " + to_string(to.dtype);
+  return from.layout == to.layout ? types : types + ", " + layouts;
+}
 
 PlanBuilder::PlanBuilder(const Graph& graph_in, Backend& backend_in, const PlanRequest& request_in,
                          ParamLayouts& layouts_in, const OfferChooser& choose)
@@ -36,6 +46,13 @@ TensorId PlanBuilder::new_alias(TensorId of, const TensorDesc& desc) {
   return static_cast<TensorId>(plan.tensors.size()) - 1;
 }
 
+TensorDesc PlanBuilder::in_dtype(TensorDesc desc, DType dtype) const {
+  if (!is_floating(desc.dtype) || desc.dtype == dtype) return desc;
+  desc.dtype = dtype;
+  desc.bytes = backend.layout_bytes(desc.shape, dtype, desc.layout);
+  return desc;
+}
+
 TensorId PlanBuilder::converted(TensorId from, const TensorDesc& desc, const GraphNode& node,
                                 Pass pass) {
   const TensorDesc have = plan.tensors[from].desc;
@@ -46,7 +63,7 @@ TensorId PlanBuilder::converted(TensorId from, const TensorDesc& desc, const Gra
   step.kind = StepKind::reorder;
   step.layer = node.layer;
   step.op = "reorder";
-  step.kernel = backend.layout_name(have.layout) + " -> " + backend.layout_name(desc.layout);
+  step.kernel = reorder_name(backend, have, desc);
   step.pass = pass;
   step.x = {from};
   step.y = to;
@@ -79,29 +96,41 @@ bool PlanBuilder::trainable(ParamId param) const {
   return request.frozen.empty() || !request.frozen[param];
 }
 
+DType PlanBuilder::param_dtype() const {
+  return request.dtype == DType::f64 ? DType::f64 : DType::f32;
+}
+
 std::vector<TensorDesc> PlanBuilder::param_descs(const GraphNode& node) const {
-  const DType dtype = request.dtype == DType::f64 ? DType::f64 : DType::f32;
   std::vector<TensorDesc> descs;
   for (ParamId param : node.params) {
     descs.push_back(
-        layouts.desc[param].value_or(plain_desc(graph.params[param].spec.shape, dtype)));
+        layouts.desc[param].value_or(plain_desc(graph.params[param].spec.shape, param_dtype())));
   }
   return descs;
 }
 
-TensorId PlanBuilder::weight_as(ParamId param, const TensorDesc& desc, const GraphNode& node,
+// Parameters are f32 whatever kernels read: in the layout the offer would keep them in.
+TensorDesc PlanBuilder::stored_desc(const GraphNode& node, std::size_t index,
+                                    const KernelOffer& offer) const {
+  TensorDesc desc = offer.params[index];
+  if (index < offer.kept_layouts.size()) desc.layout = offer.kept_layouts[index];
+  const TensorDesc plain = plain_desc(graph.params[node.params[index]].spec.shape, param_dtype());
+  desc.dtype = plain.dtype;
+  if (!backend.storable(desc)) return plain;
+  desc.bytes = backend.layout_bytes(desc.shape, desc.dtype, desc.layout);
+  return desc;
+}
+
+TensorId PlanBuilder::weight_as(const GraphNode& node, std::size_t index, const KernelOffer& offer,
                                 Pass pass) {
-  if (!layouts.desc[param]) {
-    const DType dtype = request.dtype == DType::f64 ? DType::f64 : DType::f32;
-    const TensorDesc plain = plain_desc(graph.params[param].spec.shape, dtype);
-    layouts.desc[param] = desc.dtype == dtype && backend.storable(desc) ? desc : plain;
-  }
+  const ParamId param = node.params[index];
+  if (!layouts.desc[param]) layouts.desc[param] = stored_desc(node, index, offer);
   if (weights_[param] == kNone) {
     weights_[param] = new_tensor(graph.params[param].name, *layouts.desc[param]);
     plan.tensors.back().place = Place::weight;
     plan.tensors.back().param = param;
   }
-  return converted(weights_[param], desc, node, pass);
+  return converted(weights_[param], offer.params[index], node, pass);
 }
 
 TensorId PlanBuilder::gradient_tensor(ParamId param) {
@@ -119,14 +148,32 @@ KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {
   q.op = node.op.get();
   q.pass = pass;
   q.mode = request.mode;
-  for (ValueId input : node.inputs) q.inputs.push_back(value_desc(input));
+  for (ValueId input : node.inputs) {
+    q.inputs.push_back(in_dtype(value_desc(input), dtype_of(node)));
+  }
   q.params = param_descs(node);
+  for (ParamId param : node.params) {
+    if (!layouts.desc[param]) q.params_fixed = false;
+  }
   return q;
 }
 
-KernelOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& query) {
+KernelOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& wanted) {
+  KernelQuery query = wanted;
   std::string reason;
-  std::vector<KernelOffer> offers = backend.offers(query, &reason);
+  const auto ask = [&] {
+    try {
+      return backend.offers(query, &reason);
+    } catch (const DeviceError& error) {
+      throw DeviceError("layer \"" + node.layer + "\": " + error.what());
+    }
+  };
+  std::vector<KernelOffer> offers = ask();
+  if (offers.empty() && is_16_bit(dtype_of(node))) {  // conversions around the f32 kernel
+    for (TensorDesc& input : query.inputs) input = in_dtype(input, DType::f32);
+    query.output = in_dtype(query.output, DType::f32);
+    offers = ask();
+  }
   if (offers.empty()) {
     throw ConfigError(
         node.mark, fmt::format("layer \"{}\": {} ({}) is not available on {}: {}", node.layer,

@@ -21,10 +21,13 @@ class PlanBuilder {
   ParamLayouts& layouts;
   Plan plan;
   std::vector<GraphNode> nodes;  ///< fused, without those no kept value depends on
+  std::vector<DType> dtypes;     ///< by node: what it computes in
 
   TensorId new_tensor(std::string name, const TensorDesc& desc);
   /// A tensor of another shape or layout over the same bytes.
   TensorId new_alias(TensorId of, const TensorDesc& desc);
+  /// The same tensor in another floating type; integers stay what they are.
+  TensorDesc in_dtype(TensorDesc desc, DType dtype) const;
   /// Converts `from` to `desc`; returns `from` or an alias where no bytes have to move.
   TensorId converted(TensorId from, const TensorDesc& desc, const GraphNode& node, Pass pass);
   /// A value in the wanted layout, made once and remembered.
@@ -34,10 +37,13 @@ class PlanBuilder {
 
   /// The desc parameters are stored in, or plain while nobody has decided.
   std::vector<TensorDesc> param_descs(const GraphNode& node) const;
-  TensorId weight_as(ParamId param, const TensorDesc& desc, const GraphNode& node, Pass pass);
+  /// Parameter `index` of a node as an offer wants it. The first to ask decides how it is stored.
+  TensorId weight_as(const GraphNode& node, std::size_t index, const KernelOffer& offer, Pass pass);
   TensorId gradient_tensor(ParamId param);
 
+  /// With floating inputs in the node's type: the plan converts values that are of another.
   KernelQuery query(const GraphNode& node, Pass pass) const;
+  DType dtype_of(const GraphNode& node) const { return dtypes[&node - nodes.data()]; }
   KernelOffer choose(const GraphNode& node, const KernelQuery& query);
   PlanStep& add_step(const GraphNode& node, Pass pass, const KernelOffer& offer);
   TensorId workspace(const KernelOffer& offer, const GraphNode& node);
@@ -45,10 +51,16 @@ class PlanBuilder {
   bool trainable(ParamId param) const;
 
  private:
+  DType param_dtype() const;
+  TensorDesc stored_desc(const GraphNode& node, std::size_t index, const KernelOffer& offer) const;
+
   const OfferChooser& choose_;
   std::vector<std::vector<TensorId>> versions_;  // by value
   std::vector<TensorId> weights_, gradients_;    // by param, in the stored layout
 };
+
+/// "nchw -> nChw16c", "f32 -> bf16": what a reorder step is called in tables.
+std::string reorder_name(const Backend& backend, const TensorDesc& from, const TensorDesc& to);
 
 /// Appends the forward steps; returns the aux tensor of every node (kNone without).
 std::vector<TensorId> plan_forward(PlanBuilder& builder);

@@ -24,14 +24,6 @@ void plan_identity(PlanBuilder& builder, const GraphNode& node) {
   builder.set_value(node.output, builder.new_alias(source, desc));
 }
 
-DType output_dtype(const PlanBuilder& builder, const Op& op) {
-  const DType dtype = builder.request.dtype;
-  const bool scalar = op.kind() == OpKind::softmax_xent || op.kind() == OpKind::hinge ||
-                      op.kind() == OpKind::distance || op.kind() == OpKind::bce ||
-                      op.kind() == OpKind::topk_count;
-  return scalar && dtype != DType::f64 ? DType::f32 : dtype;
-}
-
 void check_batchnorm(const PlanBuilder& builder, const GraphNode& node) {
   if (node.op->kind() != OpKind::batchnorm || builder.request.mode != Mode::train) return;
   const Shape& shape = builder.plan.shapes[node.inputs[0]];
@@ -46,7 +38,7 @@ TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
   check_batchnorm(builder, node);
   KernelQuery query = builder.query(node, Pass::forward);
   const Shape& shape = builder.plan.shapes[node.output];
-  query.output = plain_desc(shape, output_dtype(builder, *node.op));
+  query.output = plain_desc(shape, builder.dtype_of(node));
   const KernelOffer offer = builder.choose(node, query);
 
   std::vector<TensorId> x, w;
@@ -54,10 +46,9 @@ TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
     x.push_back(builder.value_as(node.inputs[i], offer.inputs[i], node, Pass::forward));
   }
   for (std::size_t i = 0; i < node.params.size(); ++i) {
-    w.push_back(builder.weight_as(node.params[i], offer.params[i], node, Pass::forward));
+    w.push_back(builder.weight_as(node, i, offer, Pass::forward));
   }
   const TensorId y = builder.new_tensor(node.layer, offer.output);
-  builder.set_value(node.output, y);
   TensorId aux = kNone;
   if (offer.aux_bytes > 0 && builder.request.mode == Mode::train) {
     const int words = static_cast<int>((offer.aux_bytes + 3) / 4);
@@ -71,6 +62,8 @@ TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
   step.y = y;
   step.aux = aux;
   step.workspace = workspace;
+  const TensorDesc kept = builder.in_dtype(offer.output, builder.dtype_of(node));
+  builder.set_value(node.output, builder.converted(y, kept, node, Pass::forward));
   return aux;
 }
 

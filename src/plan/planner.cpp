@@ -5,6 +5,7 @@
 #include "plan/fuse.h"
 #include "plan/memory.h"
 #include "plan/plan_builder.h"
+#include "plan/precision.h"
 
 namespace daybreak {
 namespace {
@@ -70,7 +71,9 @@ std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& reque
 void add_inputs(PlanBuilder& builder) {
   for (const GraphInput& input : builder.graph.inputs) {
     const Value& value = builder.graph.values[input.value];
-    const DType dtype = value.dtype == DType::f32 ? builder.request.dtype : value.dtype;
+    // Numbers come in f32 even when activations have 16 bits: what reads them converts.
+    const bool wide = value.dtype == DType::f32 && builder.request.dtype == DType::f64;
+    const DType dtype = wide ? DType::f64 : value.dtype;
     TensorDesc desc = plain_desc(builder.plan.shapes[input.value], dtype);
     if (value.dtype == DType::u8) desc.layout = kNhwc;
     const TensorId tensor = builder.new_tensor(value.name, desc);
@@ -111,6 +114,7 @@ Plan make_plan(const Graph& graph, Backend& backend, const PlanRequest& request,
   PlanBuilder builder(graph, backend, request, layouts, choose);
   builder.plan.shapes = infer_shapes(graph, request);
   builder.nodes = needed_nodes(graph, request);
+  builder.dtypes = node_dtypes(builder.nodes, graph.values.size(), request.dtype);
   add_inputs(builder);
   const std::vector<TensorId> aux = plan_forward(builder);
   builder.plan.forward_steps = builder.plan.steps.size();

@@ -1,6 +1,7 @@
 #include "train/device.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <cmath>
 
@@ -80,16 +81,17 @@ void check_backend_works(Backend& backend) {
       backend.identity(), there.loss, there.gradient_norm, here.loss, here.gradient_norm));
 }
 
-void check_precision(const Backend& backend, DType dtype) {
-  if (backend.supports(dtype)) return;
-  if (dtype == DType::f16) {
-    throw DeviceError(
-        fmt::format("precision f16 needs a GPU (--device cuda); {} has no f16 "
-                    "arithmetic, use --precision f32",
-                    backend.identity()));
+DType activation_dtype(const Backend& backend, Precision precision) {
+  if (backend.name() == "ref" || precision == Precision::f32) return DType::f32;
+  const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f16;
+  if (!backend.supports(dtype)) {
+    throw ConfigError(
+        fmt::format("precision {} is not available on {}; {}", to_string(dtype), backend.identity(),
+                    dtype == DType::f16 ? "it needs a GPU (--device cuda)" : "use f32"));
   }
-  throw DeviceError(fmt::format("{} has no {} arithmetic; use --precision f32", backend.identity(),
-                                to_string(dtype)));
+  const std::string caution = backend.caution(dtype);
+  if (!caution.empty()) spdlog::warn("{}", caution);
+  return dtype;
 }
 
 BackendPtr make_backend(const std::string& device, int threads, std::string* note) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "backend/backend.h"
+#include "config/specs.h"
 
 namespace daybreak {
 
@@ -12,8 +13,9 @@ namespace daybreak {
 /// cannot be had.
 BackendPtr make_backend(const std::string& device, int threads, std::string* note = nullptr);
 
-/// Throws DeviceError unless the backend computes with activations of `dtype`.
-void check_precision(const Backend& backend, DType dtype);
+/// The type of activations on this backend; the reference always works in f32. Warns when the type
+/// is slow here, throws ConfigError when the backend does not have it.
+DType activation_dtype(const Backend& backend, Precision precision);
 
 /// One step of a small network (LeNet, two pictures) on a backend and on the CPU. Throws
 /// DeviceError when the loss or the gradient norm differ, or with what went wrong.

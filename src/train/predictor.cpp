@@ -11,7 +11,7 @@
 namespace daybreak {
 
 Predictor::Predictor(const NetworkSpec& net, int classes, Backend& backend,
-                     const std::string& weights)
+                     const std::string& weights, DType dtype)
     : input_(net.input) {
   BuildOptions options;
   options.classes = classes;
@@ -20,6 +20,7 @@ Predictor::Predictor(const NetworkSpec& net, int classes, Backend& backend,
   const Graph& graph = executor_->graph();
   PlanRequest request;
   request.mode = Mode::eval;
+  request.dtype = dtype;
   request.keep = {graph.prediction};
   plan_ = executor_->add_plan(request);
   executor_->prepare();

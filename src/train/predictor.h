@@ -21,7 +21,8 @@ class Predictor {
  public:
   /// `net.input` must have its statistics. Throws DataError when the weights do not fit.
   /// `classes`: what `outputs: auto` stands for; 0 when the network says it.
-  Predictor(const NetworkSpec& net, int classes, Backend& backend, const std::string& weights);
+  Predictor(const NetworkSpec& net, int classes, Backend& backend, const std::string& weights,
+            DType dtype = DType::f32);
 
   /// The `top` most probable classes, best first.
   std::vector<Guess> predict(const Image& picture, int top);

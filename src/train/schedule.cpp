@@ -76,6 +76,7 @@ void Schedule::add_phases(const SolverSpec& spec) {
   }
   PhasePlan phase;
   phase.batch = spec.batch;
+  phase.precision = spec.precision;
   phase.augment = spec.augment;
   phase.optimizer = spec.optimizer;
   phase.momentum.start = phase.momentum.end = kDefaultMomentum;
@@ -97,6 +98,7 @@ void Schedule::add_phases(const SolverSpec& spec) {
     if (given.optimizer) phase.optimizer = *given.optimizer;
     if (given.batch) phase.batch = *given.batch;
     if (given.image) phase.image = *given.image;
+    if (given.precision) phase.precision = *given.precision;
     if (given.augment) phase.augment = *given.augment;
     if (given.freeze) phase.freeze = *given.freeze;
     phase.mark = given.mark;
@@ -113,6 +115,7 @@ void Schedule::add_policy(const SolverSpec& spec) {
   }
   PhasePlan phase;
   phase.batch = spec.batch;
+  phase.precision = spec.precision;
   phase.augment = spec.augment;
   phase.optimizer = spec.optimizer;
   phase.lr = {policy_.lr, policy_.lr, Curve::constant, 1.0};

@@ -34,6 +34,7 @@ struct PhasePlan {
   ResolvedRamp lr, momentum;
   int batch = 0;  ///< samples of a micro-batch
   int image = 0;  ///< picture side; 0: the network's
+  Precision precision = Precision::f32;
   std::vector<TransformSpec> augment;
   std::vector<std::string> freeze;
   OptimizerSpec optimizer;

@@ -21,11 +21,6 @@ bool measured(const InputSpec& input) {
   return input.mean.empty() || input.std.empty();
 }
 
-DType activation_dtype(const std::string& device, Precision precision) {
-  if (device == "ref" || precision == Precision::f32) return DType::f32;
-  return precision == Precision::bf16 ? DType::bf16 : DType::f16;
-}
-
 // f16 alone needs it; a number in the file is obeyed in every precision.
 LossScaling loss_scaling(double loss_scale, Precision precision) {
   LossScaling scaling;
@@ -52,7 +47,8 @@ bool keeps_fitted_size(const SolverSpec& spec) {
 
 // Batches of a training plan that differ only in what the optimizer does share one plan.
 bool same_plan(const PlanRequest& a, const PlanRequest& b) {
-  return a.batch == b.batch && a.height == b.height && a.width == b.width && a.frozen == b.frozen;
+  return a.dtype == b.dtype && a.batch == b.batch && a.height == b.height && a.width == b.width &&
+         a.frozen == b.frozen;
 }
 
 }  // namespace
@@ -69,8 +65,7 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   build_graph(config_.net,
               {.classes = 0, .with_loss = true});  // every shape error, before any data
   backend_ = make_backend(config_.spec.device, threads_, &device_note_);
-  const DType dtype = activation_dtype(config_.spec.device, config_.spec.precision);
-  check_precision(*backend_, dtype);
+  check_precisions();
   open_input(options);
   BuildOptions build;
   build.classes = data_.evaluation().class_count();
@@ -90,6 +85,19 @@ Session::Session(SolverConfig config, const SessionOptions& options)
     phase.groups = executor_->params().groups(
         param_knobs(executor_->graph(), plan.optimizer,
                     frozen_params(executor_->graph(), plan.freeze, plan.mark)));
+  }
+}
+
+// Of the run and of its phases, each once.
+void Session::check_precisions() {
+  std::vector<Precision> all = {config_.spec.precision};
+  for (const PhaseSpec& phase : config_.spec.phases) {
+    if (phase.precision) all.push_back(*phase.precision);
+  }
+  for (const Precision precision : all) {
+    if (dtypes_.count(precision) == 0) {
+      dtypes_[precision] = activation_dtype(*backend_, precision);
+    }
   }
 }
 
@@ -152,7 +160,7 @@ void Session::plan_phases() {
     PlanRequest request;
     request.batch = phase.batch;
     request.height = request.width = phase.image;
-    request.dtype = activation_dtype(spec.device, spec.precision);
+    request.dtype = dtypes_.at(phase.precision);
     request.frozen = frozen_params(graph, phase.freeze, phase.mark);
     request.keep = {graph.loss, graph.prediction};
     if (graph.topk != kNone) request.keep.push_back(graph.topk);
@@ -163,7 +171,7 @@ void Session::plan_phases() {
       runtime.plans.partial = plan_for(request);
     }
     runtime.optimizer = optimizer_attrs(phase.optimizer);
-    runtime.loss_scaling = loss_scaling(spec.loss_scale, spec.precision);
+    runtime.loss_scaling = loss_scaling(spec.loss_scale, phase.precision);
     runtime.loader = loader_options(phase.batch, phase.image);
     runtime.loader.transforms = phase.augment;
     runtime.loader.shuffle = true;
@@ -176,7 +184,7 @@ void Session::plan_evaluation() {
   PlanRequest request;
   request.mode = Mode::eval;
   request.batch = eval_loader().batch;
-  request.dtype = activation_dtype(config_.spec.device, config_.spec.precision);
+  request.dtype = dtypes_.at(config_.spec.precision);
   request.keep = {executor_->graph().prediction};
   eval_plan_ = executor_->add_plan(request);
 }

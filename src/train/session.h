@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,6 +56,7 @@ class Session {
 
  private:
   void check_network() const;
+  void check_precisions();
   void open_input(const SessionOptions& options);
   PlanId plan_for(const PlanRequest& request);
   void plan_phases();
@@ -66,6 +68,7 @@ class Session {
   DataParts data_;
   BackendPtr backend_;
   std::string device_note_;
+  std::map<Precision, DType> dtypes_;  // of every precision the run uses
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Schedule> schedule_;
   std::vector<std::pair<PlanRequest, PlanId>> requests_;

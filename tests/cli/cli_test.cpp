@@ -168,6 +168,40 @@ TEST(Cli, TruncatedDataIsExitFour) {
   EXPECT_THAT(result.err, HasSubstr("ubyte: error: ends inside its header"));
 }
 
+TEST(Cli, Bf16IsRefusedWhereTheProcessorHasNone) {
+  const std::vector<std::string> bench = {
+      DAYBREAK_BINARY, "bench", "train",      source("cfg/net/lenet.yaml"), "--batch", "2",
+      "--steps",       "1",     "--precision"};
+  const auto run = [&](const char* precision, const char* isa) {
+    std::vector<std::string> arguments = bench;
+    arguments.push_back(precision);
+    return run_command(arguments, {std::string("ONEDNN_MAX_CPU_ISA=") + isa});
+  };
+  const CommandResult old = run("bf16", "AVX2");
+  EXPECT_EQ(old.exit_code, 2);
+  EXPECT_THAT(old.err, HasSubstr("error: precision bf16 is not available on "));
+  EXPECT_EQ(std::count(old.err.begin(), old.err.end(), '\n'), 1) << old.err;
+  EXPECT_EQ(run("f32", "AVX2").exit_code, 0);
+  EXPECT_EQ(run("f16", "ALL").exit_code, 2);
+  const CommandResult unknown = run("fp16", "ALL");
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("must be one of f32, bf16, f16, found \"fp16\""));
+}
+
+/// AVX-512 without bf16 instructions: oneDNN emulates them.
+TEST(Cli, Bf16WarnsOnceWhereItIsEmulated) {
+  const CommandResult result =
+      run_command({DAYBREAK_BINARY, "bench", "train", source("cfg/net/lenet.yaml"), "--batch", "2",
+                   "--steps", "1", "--precision", "bf16"},
+                  {"ONEDNN_MAX_CPU_ISA=AVX512_CORE"});
+  if (result.exit_code == 2) GTEST_SKIP() << "no AVX-512 here: " << result.err;
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const std::string said = "bf16 is emulated and slower than f32";
+  const std::size_t first = result.err.find(said);
+  ASSERT_NE(first, std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find(said, first + 1), std::string::npos) << result.err;
+}
+
 TEST(Cli, SqueezeNetGivesTheProbabilitiesOfItsAuthorsWeights) {
   const char* given = std::getenv("DAYBREAK_SHARED");
   const std::string shared = given != nullptr ? given : source("../shared");

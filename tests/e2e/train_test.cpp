@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <regex>
+#include <sstream>
 
 #include "support/command.h"
 #include "support/temp_folder.h"
@@ -83,6 +84,61 @@ TEST_F(TrainTest, LearnsASmallRealSubset) {
   EXPECT_EQ(test.exit_code, 0) << test.out << test.err;
   EXPECT_THAT(test.out, HasSubstr("\"n\":1000"));
   EXPECT_EQ(daybreak({"test", run_dir("a"), "--min-top1", "0.999"}).exit_code, 1);
+}
+
+std::vector<double> losses_of(const std::string& run) {
+  std::istringstream lines(read_text(run + "/steps.csv"));
+  std::vector<double> losses;
+  std::string line;
+  std::getline(lines, line);  // step,lr,momentum,loss
+  while (std::getline(lines, line)) losses.push_back(std::stod(line.substr(line.rfind(',') + 1)));
+  return losses;
+}
+
+TEST_F(TrainTest, Bf16FollowsF32) {
+  const std::string file =
+      solver(3000, 500, "one_cycle: {length: 1e, lr: 0.2, momentum: [0.95, 0.85]}\n");
+  ASSERT_EQ(daybreak({"train", file, "--run", run_dir("f32")}).exit_code, 0);
+  const CommandResult narrow =
+      daybreak({"train", file, "--run", run_dir("bf16"), "--precision", "bf16"});
+  if (narrow.exit_code == 2) GTEST_SKIP() << narrow.err;
+  ASSERT_EQ(narrow.exit_code, 0) << narrow.err;
+  const auto a = losses_of(run_dir("f32")), b = losses_of(run_dir("bf16"));
+  ASSERT_EQ(a.size(), 60u);
+  ASSERT_EQ(b.size(), a.size());
+  for (std::size_t first = 0; first < a.size(); first += 10) {
+    double wide = 0.0, small = 0.0;
+    for (std::size_t i = first; i < first + 10; ++i) wide += a[i], small += b[i];
+    EXPECT_NEAR(small, wide, 0.02 * wide) << "steps from " << first;
+  }
+  // Checkpoints are f32 whatever they were trained in, and serve both.
+  for (const char* precision : {"f32", "bf16"}) {
+    const CommandResult test = daybreak(
+        {"test", run_dir("bf16"), "--precision", precision, "--min-top1", "0.5", "--json", "-"});
+    EXPECT_EQ(test.exit_code, 0) << precision << test.out << test.err;
+  }
+}
+
+TEST_F(TrainTest, PhasesMayDifferInPrecision) {
+  const std::string file = solver(1000, 200,
+                                  "phases:\n"
+                                  "  - {until: 1e, lr: 0.1, precision: bf16}\n"
+                                  "  - {until: 2e, precision: f32}\n"
+                                  "checkpoint: {every: 7s, keep: 2}\n");
+  const CommandResult whole = daybreak({"train", file, "--run", run_dir("whole")});
+  if (whole.exit_code == 2) GTEST_SKIP() << whole.err;
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  const std::string wide = solver(1000, 200,
+                                  "phases:\n"
+                                  "  - {until: 1e, lr: 0.1}\n"
+                                  "  - {until: 2e}\n"
+                                  "checkpoint: {every: 7s, keep: 2}\n");
+  ASSERT_EQ(daybreak({"train", wide, "--run", run_dir("wide")}).exit_code, 0);
+  EXPECT_NE(digest(run_dir("whole")), digest(run_dir("wide")));
+  const auto a = losses_of(run_dir("wide")), b = losses_of(run_dir("whole"));
+  ASSERT_EQ(a.size(), b.size());
+  EXPECT_NE(a.front(), b.front());  // the first phase is in bf16
+  EXPECT_NEAR(a.front(), b.front(), 0.01 * a.front());
 }
 
 TEST_F(TrainTest, OverfitsSixteenPictures) {
@@ -182,8 +238,9 @@ TEST_F(TrainTest, HalfPrecisionOnTheCpuIsRefusedInOneLine) {
   const std::string file = solver(100, 100, "lr: 0.1\nlength: 1e\n");
   const CommandResult result =
       daybreak({"train", file, "--run", run_dir("f16"), "--device", "cpu", "--precision", "f16"});
-  EXPECT_EQ(result.exit_code, 5);
-  EXPECT_THAT(result.err, HasSubstr("f16 needs a GPU"));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("f16 is not available on"));
+  EXPECT_THAT(result.err, HasSubstr("needs a GPU"));
   EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
   EXPECT_FALSE(fs::exists(run_dir("f16")));
 }

@@ -15,7 +15,10 @@ class ForwardingBackend : public Backend {
 
   std::string name() const override { return inner_.name(); }
   std::string identity() const override { return inner_.identity(); }
+  int kernel_set() const override { return inner_.kernel_set(); }
+  bool measurable() const override { return inner_.measurable(); }
   bool supports(DType dtype) const override { return inner_.supports(dtype); }
+  std::string caution(DType dtype) const override { return inner_.caution(dtype); }
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
     return inner_.offers(query, reason);
   }

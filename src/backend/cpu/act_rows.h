@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "backend/cpu/planes.h"
@@ -13,6 +14,9 @@ DAYBREAK_INLINE float relu(float x) {
 }
 
 /// Sets the lanes beyond the last channel of a blocked tensor to zero, as its readers expect.
-void zero_padding(const Planes& planes, float* data);
+void zero_padding(const Planes& planes, DType dtype, std::byte* data);
+inline void zero_padding(const Planes& planes, float* data) {
+  zero_padding(planes, DType::f32, reinterpret_cast<std::byte*>(data));
+}
 
 }  // namespace daybreak

@@ -24,8 +24,9 @@ struct CpuContext {
 
 using CpuOffers = std::vector<KernelOffer>;
 
-/// The kernels of one op each, defined in src/ops/NAME_cpu.cpp. The query is of dtype f32 (pictures
-/// u8, labels i32); no offers and a reason when the op cannot be run.
+/// The kernels of one op each, defined in src/ops/NAME_cpu.cpp. The query is of dtype f32 or,
+/// for ops that work in it, bf16 (pictures u8, labels i32); no offers and a reason when the op
+/// cannot be run.
 CpuOffers act_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers adaptive_avgpool_cpu_offers(const CpuContext& context, const KernelQuery& query);
 CpuOffers add_cpu_offers(const CpuContext& context, const KernelQuery& query, std::string* reason);

@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/aligned_buffer.h"
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/context.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/layouts.h"
@@ -73,11 +74,34 @@ bool has_gradient(const KernelQuery& query) {
   return false;
 }
 
+// The others are rare: the plan converts around their f32 kernels.
+bool works_in_bf16(OpKind kind) {
+  switch (kind) {
+    case OpKind::input_u8:
+    case OpKind::conv2d:
+    case OpKind::conv2d_transpose:
+    case OpKind::linear:
+    case OpKind::batchnorm:
+    case OpKind::act:
+    case OpKind::dropout:
+    case OpKind::pool:
+    case OpKind::adaptive_avgpool:
+    case OpKind::add:
+    case OpKind::concat:
+    case OpKind::reshape:
+      return onednn_bf16() != Bf16Support::none;
+    default:
+      return false;
+  }
+}
+
 // Why a query cannot be served; empty when it can. Shapes have been inferred by the caller.
 std::string refusal(const KernelQuery& query) {
   const Op& op = *query.op;
   const DType dtype = op.kind() == OpKind::input_u8 ? query.output.dtype : query.inputs[0].dtype;
-  if (dtype != DType::f32) return std::string("cpu works in f32, not in ") + to_string(dtype);
+  if (dtype != DType::f32 && !(dtype == DType::bf16 && works_in_bf16(op.kind()))) {
+    return std::string("this op works in f32, not in ") + to_string(dtype);
+  }
   if (query.pass == Pass::forward) {
     const Shape& x = query.inputs[0].shape;
     const bool one = std::int64_t{x.n} * x.spatial() == 1;
@@ -97,10 +121,18 @@ std::string refusal(const KernelQuery& query) {
   return "";
 }
 
-DAYBREAK_MULTIARCH void accumulate_range(const float* x, float* y, std::int64_t begin,
-                                         std::int64_t end) {
+template <typename T>
+DAYBREAK_INLINE void accumulate_elements(const T* x, T* y, std::int64_t begin, std::int64_t end) {
 #pragma omp simd
-  for (std::int64_t i = begin; i < end; ++i) y[i] += x[i];
+  for (std::int64_t i = begin; i < end; ++i) put(y[i], to_float(y[i]) + to_float(x[i]));
+}
+
+DAYBREAK_MULTIARCH void accumulate_range(DType dtype, const Bindings& b, std::int64_t begin,
+                                         std::int64_t end) {
+  with_storage(dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
+    using T = decltype(tag);
+    accumulate_elements(as<const T>(b.x[0]), as<T>(b.y), begin, end);
+  });
 }
 
 // "model name : ..." of /proc/cpuinfo.
@@ -154,7 +186,16 @@ class CpuBackend final : public Backend {
            std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads");
   }
 
-  bool supports(DType dtype) const override { return dtype == DType::f32; }
+  int kernel_set() const override { return 2; }
+  bool measurable() const override { return true; }
+  bool supports(DType dtype) const override {
+    return dtype == DType::f32 || (dtype == DType::bf16 && onednn_bf16() != Bf16Support::none);
+  }
+  std::string caution(DType dtype) const override {
+    if (dtype != DType::bf16 || onednn_bf16() != Bf16Support::emulated) return "";
+    return "this processor (" + onednn_isa() +
+           ") has no bf16 arithmetic: bf16 is emulated and slower than f32";
+  }
 
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
     std::string why_not = refusal(query);
@@ -204,15 +245,16 @@ class CpuBackend final : public Backend {
   }
 
   bool storable(const TensorDesc& desc) const override {
-    return supports(desc.dtype) && !layouts_.is_opaque(desc.layout);
+    return desc.dtype == DType::f32 && !layouts_.is_opaque(desc.layout);
   }
 
   KernelPtr accumulate(const TensorDesc& desc) override {
-    DAYBREAK_ASSERT(desc.dtype == DType::f32);
-    const std::int64_t count = static_cast<std::int64_t>(desc.bytes / sizeof(float));
-    const auto add = [count](const Bindings& b) {
+    const DType dtype = desc.dtype;
+    DAYBREAK_ASSERT(supports(dtype));
+    const std::int64_t count = static_cast<std::int64_t>(desc.bytes / element_size(dtype));
+    const auto add = [count, dtype](const Bindings& b) {
       parallel_for(count, kGrain, [&](std::int64_t begin, std::int64_t end) {
-        accumulate_range(as(b.x[0]), as(b.y), begin, end);
+        accumulate_range(dtype, b, begin, end);
       });
     };
     return std::make_unique<CpuKernel<decltype(add)>>(add);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/planes.h"
 #include "backend/cpu/simd.h"
 
@@ -30,30 +31,31 @@ DAYBREAK_INLINE void with_lanes(int lanes, Body&& body) {
     body(Lanes<0>{lanes});
   }
 }
-#define DAYBREAK_INLINE_LAMBDA __attribute__((always_inline))
 
-template <int W>
-DAYBREAK_INLINE void fill_lanes(Lanes<W> lanes, float* to, float value) {
+template <int W, typename T>
+DAYBREAK_INLINE void fill_lanes(Lanes<W> lanes, T* to, float value) {
 #pragma omp simd
-  for (int l = 0; l < lanes.count(); ++l) to[l] = value;
+  for (int l = 0; l < lanes.count(); ++l) put(to[l], value);
 }
 
-template <int W>
-DAYBREAK_INLINE void copy_lanes(Lanes<W> lanes, const float* from, float* to) {
+template <int W, typename From, typename To>
+DAYBREAK_INLINE void copy_lanes(Lanes<W> lanes, const From* from, To* to) {
 #pragma omp simd
-  for (int l = 0; l < lanes.count(); ++l) to[l] = from[l];
+  for (int l = 0; l < lanes.count(); ++l) put(to[l], to_float(from[l]));
 }
 
 /// to += factor * from
-template <int W>
-DAYBREAK_INLINE void add_lanes(Lanes<W> lanes, float factor, const float* from, float* to) {
+template <int W, typename From, typename To>
+DAYBREAK_INLINE void add_lanes(Lanes<W> lanes, float factor, const From* from, To* to) {
 #pragma omp simd
-  for (int l = 0; l < lanes.count(); ++l) to[l] += factor * from[l];
+  for (int l = 0; l < lanes.count(); ++l) {
+    put(to[l], to_float(to[l]) + factor * to_float(from[l]));
+  }
 }
 
 /// Zeroes all pixels of a plane.
-template <int W>
-DAYBREAK_INLINE void clear_plane(Lanes<W> lanes, const Planes& p, float* plane) {
+template <int W, typename T>
+DAYBREAK_INLINE void clear_plane(Lanes<W> lanes, const Planes& p, T* plane) {
   for (std::int64_t q = 0; q < p.pixels; ++q) fill_lanes(lanes, plane + q * p.pixel_stride, 0.0f);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/simd.h"
 
 namespace daybreak {
@@ -39,14 +40,14 @@ struct RowSums {
       for (int l = 0; l < kWidth; ++l) a[u][l] = b[u][l] = 0.0f;
   }
 
-  DAYBREAK_INLINE void add_row(int u, const float* x, const float* dy, int lanes,
-                               const NormLanes& k) {
+  template <typename T>
+  DAYBREAK_INLINE void add_row(int u, const T* x, const T* dy, int lanes, const NormLanes& k) {
 #pragma omp simd
     for (int l = 0; l < (W > 0 ? W : lanes); ++l) {
-      const float d = x[l] - k.center[l];
+      const float d = to_float(x[l]) - k.center[l];
       if constexpr (Gradient) {
         const float z = d * k.scale[l] + k.shift[l];
-        const float g = z > 0.0f ? dy[l] : k.slope * dy[l];
+        const float g = z > 0.0f ? to_float(dy[l]) : k.slope * to_float(dy[l]);
         a[u][l] += g;
         b[u][l] += g * d;
       } else {
@@ -56,7 +57,8 @@ struct RowSums {
     }
   }
 
-  DAYBREAK_INLINE void add(const float* x, const float* dy, std::int64_t rows, std::int64_t stride,
+  template <typename T>
+  DAYBREAK_INLINE void add(const T* x, const T* dy, std::int64_t rows, std::int64_t stride,
                            int lanes, const NormLanes& k) {
     std::int64_t r = 0;
     for (; r + kUnroll <= rows; r += kUnroll) {
@@ -84,37 +86,36 @@ struct RowSums {
 };
 
 /// y = act(z).
-template <int W>
-DAYBREAK_INLINE void norm_apply(const float* x, float* y, std::int64_t rows, std::int64_t stride,
-                                int lanes, const NormLanes& k) {
+template <int W, typename T>
+DAYBREAK_INLINE void norm_apply(const T* x, T* y, std::int64_t rows, std::int64_t stride, int lanes,
+                                const NormLanes& k) {
   const bool relu = k.slope == 0.0f;
   for (std::int64_t r = 0; r < rows; ++r) {
-    const float* in = x + r * stride;
-    float* out = y + r * stride;
+    const T* in = x + r * stride;
+    T* out = y + r * stride;
 #pragma omp simd
     for (int l = 0; l < (W > 0 ? W : lanes); ++l) {
-      const float z = (in[l] - k.center[l]) * k.scale[l] + k.shift[l];
+      const float z = (to_float(in[l]) - k.center[l]) * k.scale[l] + k.shift[l];
       const float negative = relu ? 0.0f : k.slope * z;  // 0 * inf would be NaN
-      out[l] = z < 0.0f ? negative : z;
+      put(out[l], z < 0.0f ? negative : z);
     }
   }
 }
 
 /// dx = scale * (g - k1 - k2 * (x - center)); dx may be dy.
-template <int W>
-DAYBREAK_INLINE void norm_apply_gradient(const float* x, const float* dy, float* dx,
-                                         std::int64_t rows, std::int64_t stride, int lanes,
-                                         const NormLanes& k) {
+template <int W, typename T>
+DAYBREAK_INLINE void norm_apply_gradient(const T* x, const T* dy, T* dx, std::int64_t rows,
+                                         std::int64_t stride, int lanes, const NormLanes& k) {
   for (std::int64_t r = 0; r < rows; ++r) {
-    const float* in = x + r * stride;
-    const float* gradient = dy + r * stride;
-    float* out = dx + r * stride;
+    const T* in = x + r * stride;
+    const T* gradient = dy + r * stride;
+    T* out = dx + r * stride;
 #pragma omp simd
     for (int l = 0; l < (W > 0 ? W : lanes); ++l) {
-      const float d = in[l] - k.center[l];
+      const float d = to_float(in[l]) - k.center[l];
       const float z = d * k.scale[l] + k.shift[l];
-      const float g = z > 0.0f ? gradient[l] : k.slope * gradient[l];
-      out[l] = k.scale[l] * (g - k.k1[l] - k.k2[l] * d);
+      const float g = z > 0.0f ? to_float(gradient[l]) : k.slope * to_float(gradient[l]);
+      put(out[l], k.scale[l] * (g - k.k1[l] - k.k2[l] * d));
     }
   }
 }

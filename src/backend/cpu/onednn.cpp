@@ -155,7 +155,13 @@ memory::desc any_desc(const memory::dims& dims, DType dtype) {
   return memory::desc(dims, dnnl_type(dtype), memory::format_tag::any);
 }
 
-ConvDescs conv_descs(const LayoutRegistry& layouts, const ConvProblem& p, const ConvWish& wish) {
+// Weights are read in the activations' type, their gradients are written in f32.
+DType weight_type(DType dtype, Pass pass) {
+  return pass == Pass::backward_weights ? DType::f32 : dtype;
+}
+
+ConvDescs conv_descs(const LayoutRegistry& layouts, const ConvProblem& p, Pass pass,
+                     const ConvWish& wish) {
   const auto activation = [&](const Shape& s, const std::optional<Layout>& layout) {
     return layout ? layouts.memory_desc(s, p.dtype, *layout)
                   : any_desc({s.n, s.c, s.h, s.w}, p.dtype);
@@ -164,8 +170,9 @@ ConvDescs conv_descs(const LayoutRegistry& layouts, const ConvProblem& p, const 
   d.x = activation(p.x, wish.x);
   d.y = activation(p.y, wish.y);
   const int oc = p.y.c / p.groups, ic = p.x.c / p.groups;
-  d.w = p.groups == 1 ? any_desc({oc, ic, p.w.h, p.w.w}, p.dtype)
-                      : any_desc({p.groups, oc, ic, p.w.h, p.w.w}, p.dtype);
+  const DType type = weight_type(p.dtype, pass);
+  d.w = p.groups == 1 ? any_desc({oc, ic, p.w.h, p.w.w}, type)
+                      : any_desc({p.groups, oc, ic, p.w.h, p.w.w}, type);
   if (p.bias) d.bias = memory::desc({p.y.c}, memory::data_type::f32, memory::format_tag::a);
   d.stride = {p.stride[0], p.stride[1]};
   d.dilation = {p.dilation[0] - 1, p.dilation[1] - 1};
@@ -215,7 +222,7 @@ Chosen conv_forward(const OneDnn& onednn, const ConvDescs& d, const ConvProblem&
 template <typename T>
 typename T::forward::primitive_desc hint_pd(const ConvProblem& p, const LayoutRegistry& layouts,
                                             const dnnl::engine& engine) {
-  return forward_pd<T>(conv_descs(layouts, p, {}), dnnl::prop_kind::forward_training,
+  return forward_pd<T>(conv_descs(layouts, p, Pass::forward, {}), dnnl::prop_kind::forward_training,
                        ConvAlgorithm::direct, p.bias, engine);
 }
 
@@ -256,7 +263,7 @@ Chosen conv_backward_weights(const OneDnn& onednn, const LayoutRegistry& layouts
 template <typename T>
 Chosen conv_any(const OneDnn& onednn, const LayoutRegistry& layouts, const ConvProblem& p,
                 Pass pass, const ConvWish& wish) {
-  const ConvDescs d = conv_descs(layouts, p, wish);
+  const ConvDescs d = conv_descs(layouts, p, pass, wish);
   if (pass == Pass::forward) return conv_forward<T>(onednn, d, p, wish);
   if (pass == Pass::backward_data) {
     return conv_backward_data<T>(onednn, layouts, d, p, wish.algorithm);
@@ -301,9 +308,11 @@ std::optional<OneDnnAnswer> OneDnn::linear(const LinearProblem& p, Pass pass, Mo
   const auto type = dnnl_type(p.dtype);
   const memory::desc x({p.samples, p.in}, type, memory::format_tag::ab);
   const memory::desc w({p.out, p.in}, type, memory::format_tag::ab);
+  const memory::desc dw({p.out, p.in}, memory::data_type::f32, memory::format_tag::ab);
   const memory::desc y({p.samples, p.out}, type, memory::format_tag::ab);
   const memory::desc bias =
-      p.bias ? memory::desc({p.out}, type, memory::format_tag::a) : memory::desc();
+      p.bias ? memory::desc({p.out}, memory::data_type::f32, memory::format_tag::a)
+             : memory::desc();
   try {
     const auto kind =
         mode == Mode::eval ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
@@ -327,13 +336,31 @@ std::optional<OneDnnAnswer> OneDnn::linear(const LinearProblem& p, Pass pass, Mo
                         {DNNL_ARG_DIFF_SRC, Slot::dx, 0, x}});
     }
     using Weights = dnnl::inner_product_backward_weights;
-    const Weights::primitive_desc pd(p.bias ? Weights::desc(x, w, bias, y) : Weights::desc(x, w, y),
-                                     user_scratchpad(), engine_, forward);
+    const Weights::primitive_desc pd(
+        p.bias ? Weights::desc(x, dw, bias, y) : Weights::desc(x, dw, y), user_scratchpad(),
+        engine_, forward);
     std::vector<Argument> arguments = {{DNNL_ARG_SRC, Slot::x, 0, x},
                                        {DNNL_ARG_DIFF_DST, Slot::dy, 0, y},
-                                       {DNNL_ARG_DIFF_WEIGHTS, Slot::dw, 0, w}};
+                                       {DNNL_ARG_DIFF_WEIGHTS, Slot::dw, 0, dw}};
     if (p.bias) arguments.push_back({DNNL_ARG_DIFF_BIAS, Slot::dw, 1, bias});
     return answer_of(*this, pd, std::move(arguments));
+  } catch (const dnnl::error& error) {
+    if (is_refusal(error)) return std::nullopt;
+    throw_trouble(error);
+  }
+}
+
+std::optional<OneDnnAnswer> OneDnn::product(const ProductProblem& p) {
+  const auto type = dnnl_type(p.dtype);
+  const memory::desc a({p.m, p.k}, type, memory::format_tag::ba);
+  const memory::desc b({p.k, p.n}, type, memory::format_tag::ab);
+  const memory::desc c({p.m, p.n}, memory::data_type::f32, memory::format_tag::ab);
+  try {
+    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(a, b, c), user_scratchpad(), engine_);
+    return answer_of(*this, pd,
+                     {{DNNL_ARG_SRC, Slot::x, 0, a},
+                      {DNNL_ARG_WEIGHTS, Slot::x, 1, b},
+                      {DNNL_ARG_DST, Slot::y, 0, c}});
   } catch (const dnnl::error& error) {
     if (is_refusal(error)) return std::nullopt;
     throw_trouble(error);
@@ -376,11 +403,22 @@ std::string onednn_isa() {
   }
 }
 
+namespace {
+
+// Newer instruction sets contain the bits of those they extend.
+bool isa_has(dnnl_cpu_isa_t wanted) {
+  return (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & wanted) == wanted;
+}
+
+}  // namespace
+
 int onednn_channel_block() {
-  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-  // The AVX-512 family contains the bits of avx512_core (0x27).
-  return (static_cast<unsigned>(isa) & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16
-                                                                                             : 8;
+  return isa_has(dnnl_cpu_isa_avx512_core) ? 16 : 8;
+}
+
+Bf16Support onednn_bf16() {
+  if (isa_has(dnnl_cpu_isa_avx512_core_bf16)) return Bf16Support::native;
+  return isa_has(dnnl_cpu_isa_avx512_core) ? Bf16Support::emulated : Bf16Support::none;
 }
 
 std::string onednn_version() {

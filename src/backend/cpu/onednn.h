@@ -14,10 +14,11 @@
 namespace daybreak {
 
 /// A convolution, or a transposed one (then `w` is [IC, OC / groups, KH, KW]), without pointers.
+/// With bf16 activations weights are read as bf16, their gradients and biases are f32.
 struct ConvProblem {
   bool transposed = false;
   Shape x, y, w;
-  DType dtype = DType::f32;
+  DType dtype = DType::f32;  ///< of x and y
   int groups = 1;
   int stride[2] = {1, 1}, dilation[2] = {1, 1};  ///< h, w; dilation 1 is dense
   int pad_before[2] = {0, 0}, pad_after[2] = {0, 0};
@@ -42,11 +43,17 @@ struct OneDnnAnswer {
   std::function<KernelPtr()> make;
 };
 
-/// y[samples, out] = x[samples, in] w[out, in]^T + b, all plain.
+/// y[samples, out] = x[samples, in] w[out, in]^T + b, all plain; types as of a convolution.
 struct LinearProblem {
   std::int64_t samples = 0, in = 0, out = 0;
   DType dtype = DType::f32;
   bool bias = false;
+};
+
+/// c[m, n] = a[k, m]^T b[k, n], all plain, c in f32.
+struct ProductProblem {
+  std::int64_t m = 0, n = 0, k = 0;
+  DType dtype = DType::f32;  ///< of a and b
 };
 
 /// oneDNN's engine and stream, and the only place where its primitives are created. Descriptors are
@@ -61,6 +68,8 @@ class OneDnn {
   std::optional<OneDnnAnswer> convolution(const ConvProblem& problem, Pass pass,
                                           const ConvWish& wish);
   std::optional<OneDnnAnswer> linear(const LinearProblem& problem, Pass pass, Mode mode);
+  /// A kernel from x[0] = a, x[1] = b to y = c.
+  std::optional<OneDnnAnswer> product(const ProductProblem& problem);
   /// A kernel from x[0] to y; null when oneDNN cannot convert between the two.
   KernelPtr reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
 
@@ -78,5 +87,10 @@ std::string onednn_isa();
 /// Floats a vector register holds for oneDNN's blocked layouts: 16 with AVX-512, else 8.
 int onednn_channel_block();
 std::string onednn_version();
+
+/// How oneDNN computes in bf16 here: not at all below AVX-512, in f32 arithmetic without bf16
+/// units.
+enum class Bf16Support : std::uint8_t { none, emulated, native };
+Bf16Support onednn_bf16();
 
 }  // namespace daybreak

@@ -16,19 +16,6 @@
 namespace daybreak {
 namespace {
 
-// [begin, end) of the outputs whose tap k lies inside the input.
-struct Range {
-  int begin, end;
-};
-
-Range valid_outputs(int k, int in, int out, int stride, int dilation, int pad) {
-  const int offset = k * dilation - pad;  // input = output * stride + offset
-  const int begin = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
-  const int last = in - 1 - offset;
-  const int end = last < 0 ? 0 : std::min(out, last / stride + 1);
-  return {std::min(begin, end), end};
-}
-
 void gemm(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int64_t k,
           const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
           std::int64_t ldc) {
@@ -137,10 +124,10 @@ class TapGemm {
   template <typename Product>
   void for_each_product(Product&& product) const {
     for (int kh = 0; kh < p_.w.h; ++kh) {
-      const Range h =
+      const TapRange h =
           valid_outputs(kh, p_.x.h, p_.y.h, p_.stride[0], p_.dilation[0], p_.pad_before[0]);
       for (int kw = 0; kw < p_.w.w; ++kw) {
-        const Range w =
+        const TapRange w =
             valid_outputs(kw, p_.x.w, p_.y.w, p_.stride[1], p_.dilation[1], p_.pad_before[1]);
         const int step = p_.stride[1] == 1 ? std::max(1, w.end - w.begin) : 1;
         for (int oh = h.begin; oh < h.end; ++oh) {
@@ -198,6 +185,14 @@ bool suits(const ConvProblem& p) {
 
 }  // namespace
 
+TapRange valid_outputs(int k, int in, int out, int stride, int dilation, int pad) {
+  const int offset = k * dilation - pad;  // input = output * stride + offset
+  const int begin = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
+  const int last = in - 1 - offset;
+  const int end = last < 0 ? 0 : std::min(out, last / stride + 1);
+  return {std::min(begin, end), end};
+}
+
 std::optional<KernelOffer> tap_gemm_offer(const CpuContext& context, const KernelQuery& query,
                                           const ConvProblem& problem) {
   if (!suits(problem)) return std::nullopt;
@@ -219,6 +214,7 @@ std::optional<KernelOffer> tap_gemm_offer(const CpuContext& context, const Kerne
   const dnnl::memory::desc hwio(order, dnnl_type(problem.dtype), dnnl::memory::format_tag::cdba);
   offer.params[0] =
       context.with_layout(query.params[0], context.layouts->find(hwio, query.params[0].shape));
+  offer.algorithm = KernelAlgorithm::gemm;
   offer.reads.inputs = pass == Pass::backward_weights;
   offer.workspace_bytes = taps.workspace_bytes();
   return offer;

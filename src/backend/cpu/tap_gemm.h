@@ -15,4 +15,10 @@ namespace daybreak {
 std::optional<KernelOffer> tap_gemm_offer(const CpuContext& context, const KernelQuery& query,
                                           const ConvProblem& problem);
 
+/// [begin, end) of the outputs whose tap k lies inside the input, along one axis.
+struct TapRange {
+  int begin, end;
+};
+TapRange valid_outputs(int k, int in, int out, int stride, int dilation, int pad);
+
 }  // namespace daybreak
