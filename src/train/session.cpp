@@ -76,6 +76,7 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   int slots = 0;
   for (const PhaseRuntime& phase : phases_) slots = std::max(slots, phase.optimizer.slots());
   check_memory(*executor_, slots, config_.spec.accumulate > 1);
+  executor_->scalars().seed = config_.spec.seed;  // of dropout's masks
   executor_->prepare();
   if (config_.spec.accumulate > 1 && options.training) executor_->prepare_accumulation();
   executor_->initialize(config_.spec.seed);
