@@ -1,6 +1,6 @@
 # Decides whether libdaybreak_cuda.so is built: sets DAYBREAK_HAVE_CUDA. The compiler, cuBLASLt and cuDNN 9
 # must all be there; with DAYBREAK_CUDA=ON what is missing is an error, with AUTO it is a status line.
-set(DAYBREAK_CUDA_ARCHITECTURES "80-real;90-real;90-virtual" CACHE STRING
+set(DAYBREAK_CUDA_ARCHITECTURES "80-real;86-real;89-real;90-real;90-virtual;100-real;120-real" CACHE STRING
   "GPU architectures of the CUDA module; one value (90-real) builds fastest while developing")
 set(DAYBREAK_HAVE_CUDA OFF)
 if(NOT DAYBREAK_CUDA STREQUAL "OFF")

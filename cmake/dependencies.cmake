@@ -9,10 +9,7 @@ find_package(OneDNN QUIET)
 find_package(ZLIB QUIET)
 find_package(PNG QUIET)
 find_package(OpenCVModules QUIET)
-find_package(PkgConfig QUIET)
-if(PkgConfig_FOUND)
-  pkg_check_modules(turbojpeg QUIET IMPORTED_TARGET libturbojpeg)
-endif()
+find_package(TurboJPEG QUIET)
 find_package(Protobuf QUIET)
 find_package(pugixml QUIET)
 
@@ -20,8 +17,8 @@ set(_missing "")
 foreach(_pair
     "OpenMP_CXX:build-essential" "fmt:libfmt-dev" "spdlog:libspdlog-dev" "yaml-cpp:libyaml-cpp-dev"
     "nlohmann_json:nlohmann-json3-dev" "CLI11:libcli11-dev" "OneDNN:libdnnl-dev" "ZLIB:zlib1g-dev"
-    "PNG:libpng-dev" "OpenCVModules:libopencv-core-dev libopencv-imgproc-dev" "PkgConfig:pkg-config"
-    "turbojpeg:libturbojpeg0-dev" "pugixml:libpugixml-dev" "Protobuf:libprotobuf-dev protobuf-compiler")
+    "PNG:libpng-dev" "OpenCVModules:libopencv-core-dev libopencv-imgproc-dev" "TurboJPEG:libturbojpeg0-dev"
+    "pugixml:libpugixml-dev" "Protobuf:libprotobuf-dev protobuf-compiler")
   string(REGEX MATCH "^[^:]+" _name "${_pair}")
   string(REGEX REPLACE "^[^:]+:" "" _package "${_pair}")
   if(NOT ${_name}_FOUND)

@@ -3,30 +3,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "backend/step_scalars.h"
 #include "core/shape.h"
 #include "ops/act_kind.h"
 #include "ops/op.h"
 #include "ops/update.h"
 
 namespace daybreak {
-
-/// Numbers that change from step to step. On a device they live in device memory, so that a
-/// captured step never has to be recorded again.
-struct StepScalars {
-  std::uint64_t seed = 0;
-  std::uint64_t step = 0;    ///< 0-based step of the run: key of dropout
-  std::uint64_t update = 1;  ///< 1-based count of updates since the optimizer's slots were new
-  float lr = 0.0f;
-  float momentum = 0.0f;    ///< beta1 for adam
-  float grad_scale = 1.0f;  ///< every gradient is multiplied by this (accumulation, loss scale)
-  float clip_norm = 0.0f;   ///< 0: no clipping. PyTorch's form: min(1, max / (norm + 1e-6))
-  float grad_norm = 0.0f;   ///< written by the norm kernel, before clipping, read by the update
-};
 
 /// The pointers of one kernel call, filled in by the plan before training; null where a tensor is
 /// not wanted (dx, dw) or not kept.
@@ -91,12 +80,13 @@ class UpdateKernel {
  public:
   virtual ~UpdateKernel() = default;
   /// Sum of squares of all gradients, those of frozen groups left out, in fixed chunks and order;
-  /// writes scalars->grad_norm, the square root times scalars->grad_scale.
+  /// writes scalars->grad_norm, gradient_norm_of(scalars, square root).
   virtual void norm(std::byte* gradients, std::span<const UpdateGroup> groups,
                     StepScalars* scalars) = 0;
-  /// One step; `slots` as OptimizerAttrs::slots(), all in the order and layout of `weights`.
+  /// One step, unless skips_update(scalars), then finish_update(scalars); `slots` as
+  /// OptimizerAttrs::slots(), all in the order and layout of `weights`.
   virtual void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-                      std::span<const UpdateGroup> groups, const StepScalars* scalars) = 0;
+                      std::span<const UpdateGroup> groups, StepScalars* scalars) = 0;
 };
 
 /// Owns a stretch of a backend's memory, zeroed when made.
@@ -146,6 +136,9 @@ class Backend {
   virtual std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) = 0;
   /// Throws DeviceError when the memory cannot be had.
   virtual MemoryPtr allocate(std::size_t bytes) = 0;
+  /// Bytes that allocate() could give in all now, as far as is known; the largest number when it is
+  /// not.
+  virtual std::size_t free_bytes() const { return std::numeric_limits<std::size_t>::max(); }
   virtual void copy_in(std::byte* to, const void* from, std::size_t bytes) = 0;
   virtual void copy_out(void* to, const std::byte* from, std::size_t bytes) = 0;
   virtual void synchronize() = 0;

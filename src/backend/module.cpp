@@ -33,6 +33,15 @@ std::string dl_error() {
   return text != nullptr ? text : "unknown error";
 }
 
+// "error 803 (system has unsupported display driver / cuda driver combination)"
+std::string driver_error(void* driver, int code) {
+  using TextFunction = int (*)(int, const char**);
+  const auto text_of = reinterpret_cast<TextFunction>(dlsym(driver, "cuGetErrorString"));
+  const char* text = nullptr;
+  if (text_of != nullptr) text_of(code, &text);
+  return "error " + std::to_string(code) + (text != nullptr ? " (" + std::string(text) + ")" : "");
+}
+
 // What the driver says without any CUDA library: the driver's own entry points are C functions of
 // a fixed form (cuda.h); 0 is success.
 bool driver_has_gpu(std::string* why) {
@@ -49,10 +58,10 @@ bool driver_has_gpu(std::string* why) {
   if (init == nullptr || count_gpus == nullptr) return say("the NVIDIA driver is broken");
   constexpr int kNoDevice = 100;
   const int code = init(0);
-  if (code == kNoDevice) return say("no GPU was found");
-  if (code != 0) return say("the NVIDIA driver reports error " + std::to_string(code));
+  if (code == kNoDevice) return say("the NVIDIA driver sees no GPU");
+  if (code != 0) return say("the NVIDIA driver reports " + driver_error(driver, code));
   int count = 0;
-  if (count_gpus(&count) != 0 || count == 0) return say("no GPU was found");
+  if (count_gpus(&count) != 0 || count == 0) return say("the NVIDIA driver sees no GPU");
   return true;
 }
 
@@ -73,18 +82,18 @@ bool cuda_available(std::string* why) {
   return driver_has_gpu(why);
 }
 
-BackendPtr make_cuda_backend(int device) {
+BackendPtr make_cuda_backend(int device, int engines) {
   const fs::path path = find_module();
   if (path.empty()) fail(kNotBuilt);
   std::string why;
   if (!driver_has_gpu(&why)) fail(why);
   void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr) fail("the module cannot be opened: " + dl_error());
-  using MakeFunction = Backend* (*)(int, const char*, char*, std::size_t);
+  using MakeFunction = Backend* (*)(int, int, const char*, char*, std::size_t);
   const auto make = reinterpret_cast<MakeFunction>(dlsym(module, "daybreak_make_cuda_backend"));
   if (make == nullptr) fail("\"" + path.string() + "\" is no module of this program");
   char error[1024] = {};
-  BackendPtr backend(make(device, DAYBREAK_BUILD_STAMP, error, sizeof error));
+  BackendPtr backend(make(device, engines, DAYBREAK_BUILD_STAMP, error, sizeof error));
   if (backend == nullptr) fail(error);
   return backend;
 }

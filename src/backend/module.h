@@ -7,10 +7,11 @@
 namespace daybreak {
 
 /// The CUDA backend on GPU `device`, from the module libdaybreak_cuda.so, which is opened now and
-/// stays open. It is looked for beside the executable, in ../lib, and up to two folders above (a
-/// build tree). Throws DeviceError with one line when there is no module, driver or GPU, or when
-/// the module is of another build.
-BackendPtr make_cuda_backend(int device);
+/// stays open. `engines`: how many of cuDNN's a convolution is offered with at most. It is looked
+/// for beside the executable, in ../lib, and up to two folders above (a build tree). Throws
+/// DeviceError with one line when there is no module, driver or GPU, or when the module is of
+/// another build.
+BackendPtr make_cuda_backend(int device, int engines = 1);
 
 /// True when make_cuda_backend can work: module, driver and a GPU are there. Asks the driver only,
 /// so it is quick where there is none; `why` (may be null) says what is missing.

@@ -8,6 +8,8 @@
 #include "core/text.h"
 #include "layers/build_graph.h"
 #include "plan/describe.h"
+#include "plan/memory_check.h"
+#include "train/device.h"
 #include "train/session.h"
 #include "train/weights.h"
 
@@ -81,6 +83,8 @@ BenchNet::BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int 
   plan_ = executor_->add_plan(plan_request(executor_->graph(), mode, batch, height, width, dtype),
                               chooser_->chooser());
   chooser_->finish();
+  check_memory(*executor_, mode == Mode::train ? OptimizerAttrs{}.slots() : 0,
+               /*accumulates=*/false);
   executor_->prepare();
   executor_->initialize(common.seed.value_or(1));
   fill_inputs(std::max(1, executor_->plan(plan_).shapes[executor_->graph().prediction].c));

@@ -75,7 +75,9 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
-  const double peak = probe_fma_gflops(net.threads(), 0.2);
+  // The ceiling of another device is not known here.
+  const bool on_cpu = net.backend().name() == "cpu";
+  const double peak = on_cpu ? probe_fma_gflops(net.threads(), 0.2) : 0.0;
   const double gflops = net.flops_per_step() / median * 1e-9;
   nlohmann::ordered_json json = {{"images_per_second", options.batch / median},
                                  {"seconds_per_step", median},
@@ -95,13 +97,14 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
                                  {"arena_bytes", net.executor().arena_bytes()},
                                  {"backend", net.backend().identity()}};
   if (common.json != "-") {
+    const std::string share = on_cpu ? fmt::format(" ({:.0f} % of the FMA peak of {:.0f})",
+                                                   100.0 * gflops / std::max(peak, 1.0), peak)
+                                     : "";
     fmt::print(
-        "{}: {}, batch {}, {} threads: {}, {:.1f} ms a step, {:.0f} GFLOP/s ({:.0f} % of "
-        "the FMA peak of {:.0f}), peak memory {}, started in {:.2f} s\n",
+        "{}: {}, batch {}, {} threads: {}, {:.1f} ms a step, {:.0f} GFLOP/s{}, peak memory {}, started in {:.2f} s\n",
         mode == Mode::train ? "train" : "infer", net.executor().graph().name, options.batch,
-        net.threads(), image_rate_text(options.batch / median), median * 1e3, gflops,
-        100.0 * gflops / std::max(peak, 1.0), peak, format_bytes(peak_rss_bytes()),
-        std::max(0.0, first_step - median));
+        net.threads(), image_rate_text(options.batch / median), median * 1e3, gflops, share,
+        format_bytes(peak_rss_bytes()), std::max(0.0, first_step - median));
   }
   write_json_result(common, json.dump());
   return 0;

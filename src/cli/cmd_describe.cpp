@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "core/text.h"
 #include "layers/build_graph.h"
+#include "train/device.h"
 #include "train/net_table.h"
 #include "train/session.h"
 

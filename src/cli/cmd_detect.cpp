@@ -20,6 +20,7 @@
 #include "report/classification_metrics.h"
 #include "report/text.h"
 #include "train/detector.h"
+#include "train/device.h"
 #include "train/session.h"
 
 namespace daybreak {

@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "core/version.h"
 #include "data/dataset.h"
+#include "train/device.h"
 #include "train/session.h"
 
 namespace daybreak {
@@ -23,6 +24,20 @@ struct Finding {
   std::string what;
   std::string text;
 };
+
+// What a GPU can do here, or the first thing that is in the way: no module, no driver, no GPU, a
+// driver older than the toolkit, a GPU that is too old, missing libraries, wrong results.
+std::string cuda_finding() {
+  std::string why;
+  if (!cuda_available(&why)) return "cannot be used: " + why;
+  try {
+    const BackendPtr backend = make_cuda_backend(0);
+    check_backend_works(*backend);
+    return backend->identity() + ", a small network gives the CPU's numbers";
+  } catch (const DeviceError& error) {
+    return std::string("cannot be used: ") + error.what();
+  }
+}
 
 std::vector<Finding> look(const CommonOptions& common) {
   std::vector<Finding> findings;
@@ -35,8 +50,7 @@ std::vector<Finding> look(const CommonOptions& common) {
   const int threads = common.threads > 0 ? common.threads : usable_cores();
   findings.push_back({"cores", fmt::format("{} usable", usable_cores())});
   findings.push_back({"cpu", make_backend("cpu", threads)->identity()});
-  std::string why;
-  findings.push_back({"cuda", cuda_available(&why) ? "a GPU is there" : why});
+  findings.push_back({"cuda", cuda_finding()});
   const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
   const auto free_pages = static_cast<std::uint64_t>(sysconf(_SC_AVPHYS_PAGES));
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));

@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "report/classification_metrics.h"
 #include "report/text.h"
+#include "train/device.h"
 #include "train/predictor.h"
 #include "train/session.h"
 

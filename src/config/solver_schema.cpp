@@ -109,6 +109,12 @@ const Schema<SolverFile>& solver_schema() {
       field("precision", &S::precision).doc("of activations and their gradients"),
       field("tune", &S::tune).doc("kernels chosen by measuring them"),
       field("conv_algorithm", &S::conv_algorithm).doc("of convolutions, on the CPU"),
+      field("loss_scale", &S::loss_scale)
+          .in(0, 1e9)
+          .or_word("dynamic", kDynamicLossScale)
+          .doc(
+              "of gradients while they are computed; dynamic: found while training in f16, none in "
+              "other precisions; a number: fixed; 0: none"),
       field("seed", &S::seed).doc("of every random draw"),
       field("batch", &S::batch).in(1, 1 << 20).doc("pictures per step"),
       field("accumulate", &S::accumulate).in(1, 1 << 16).doc("micro-batches per update"),

@@ -103,6 +103,8 @@ struct PolicySpec {
 };
 
 enum class BestMetric : std::uint8_t { accuracy, loss };
+/// The value of `loss_scale: dynamic`.
+constexpr double kDynamicLossScale = -1.0;
 enum class LastBatch : std::uint8_t { drop, keep };
 
 struct CheckpointSpec {
@@ -120,6 +122,7 @@ struct SolverSpec {
   Precision precision = Precision::f32;
   TuneMode tune = TuneMode::on;
   ConvChoice conv_algorithm = ConvChoice::automatic;
+  double loss_scale = kDynamicLossScale;
   std::uint64_t seed = 1;
   int batch = 128;
   int accumulate = 1;  ///< micro-batches per update

@@ -147,9 +147,11 @@ void run_direct(const Context& context, const ConvCall& call, const Bindings& b)
 }
 
 KernelOffer conv_offer(const KernelQuery& query, const ConvCall& call, std::string name) {
+  const Layout layout = call.problem.layout;
   KernelOffer offer = nhwc_offer(query, std::move(name));
-  offer.output = make_desc(query.output.shape, call.problem.dtype, kNhwc);
-  offer.params[0] = make_desc(query.params[0].shape, call.param_type, kNhwc);
+  offer.inputs[0] = make_desc(query.inputs[0].shape, call.problem.dtype, layout);
+  offer.output = make_desc(query.output.shape, call.problem.dtype, layout);
+  offer.params[0] = make_desc(query.params[0].shape, call.param_type, layout);
   if (call.bias) offer.params[1] = plain_desc(query.params[1].shape, DType::f32);
   if (call.pass == Pass::backward_weights) offer.reads = {.inputs = true};
   offer.workspace_bytes = call.room.bytes;
@@ -158,7 +160,9 @@ KernelOffer conv_offer(const KernelQuery& query, const ConvCall& call, std::stri
 
 void add_engines(Context& context, const KernelQuery& query, ConvCall call, Offers& offers,
                  std::string* reason) {
-  for (ConvPlanPtr& plan : find_conv_plans(context, call.problem, context.max_engines, reason)) {
+  const ConvPlans& found = find_conv_plans(context, call.problem);
+  if (found.plans.empty()) refuse(reason, found.reason);
+  for (const ConvPlanPtr& plan : found.plans) {
     lay_out(call, plan->workspace_bytes, call.casts_weights() || call.casts_gradient());
     KernelOffer offer = conv_offer(query, call, plan->name);
     offer.make = [&context, call, plan, name = query_name(query)] {
@@ -183,6 +187,12 @@ Offers offers_of(Context& context, const KernelQuery& query, ConvCall call, std:
     call.problem.written = call.problem.dtype;
   }
   if (offers.empty()) add_engines(context, query, call, offers, reason);
+  // Some engines of older form know planes only; the bias kernels know channels last only.
+  if (offers.empty() && !call.bias) {
+    ConvCall planes = call;
+    planes.problem.layout = kNchw;
+    add_engines(context, query, planes, offers, reason);
+  }
   lay_out(call, 0, /*casts=*/false);
   KernelOffer direct = conv_offer(query, call, "own:direct");
   direct.make = [&context, call, name = query_name(query)] {

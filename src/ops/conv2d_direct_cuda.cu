@@ -10,48 +10,46 @@ namespace {
 
 /// The problem in the form that device code uses.
 struct Geometry {
-  int n, ic, ih, iw, oc, oh, ow, kh, kw;
+  int n, ic, oc;
+  ConvAxis h, w;
   int ic_group, oc_group;  ///< channels of a group
-  int stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
 
-  __device__ std::int64_t x_at(int sample, int h, int w) const {
-    return ((static_cast<std::int64_t>(sample) * ih + h) * iw + w) * ic;
+  __device__ std::int64_t x_at(int sample, int row, int column) const {
+    return ((static_cast<std::int64_t>(sample) * h.in + row) * w.in + column) * ic;
   }
-  __device__ std::int64_t y_at(int sample, int h, int w) const {
-    return ((static_cast<std::int64_t>(sample) * oh + h) * ow + w) * oc;
+  __device__ std::int64_t y_at(int sample, int row, int column) const {
+    return ((static_cast<std::int64_t>(sample) * h.out + row) * w.out + column) * oc;
   }
   /// Weights lie [OC, KH, KW, IC / groups].
-  __device__ std::int64_t w_at(int o, int h, int w) const {
-    return ((static_cast<std::int64_t>(o) * kh + h) * kw + w) * ic_group;
+  __device__ std::int64_t w_at(int o, int kh, int kw) const {
+    return ((static_cast<std::int64_t>(o) * h.size + kh) * w.size + kw) * ic_group;
   }
 };
 
 Geometry geometry(const ConvProblem& p) {
   Geometry g{};
-  g.n = p.x.n, g.ic = p.x.c, g.ih = p.x.h, g.iw = p.x.w;
-  g.oc = p.y.c, g.oh = p.y.h, g.ow = p.y.w, g.kh = p.w.h, g.kw = p.w.w;
+  g.n = p.x.n, g.ic = p.x.c, g.oc = p.y.c;
+  g.h = {p.x.h, p.y.h, p.w.h, p.stride_h, p.pad_h, p.dilation_h};
+  g.w = {p.x.w, p.y.w, p.w.w, p.stride_w, p.pad_w, p.dilation_w};
   g.ic_group = p.w.c;
   g.oc_group = p.y.c / (p.x.c / p.w.c);
-  g.stride_h = p.stride_h, g.stride_w = p.stride_w;
-  g.pad_h = p.pad_h, g.pad_w = p.pad_w;
-  g.dilation_h = p.dilation_h, g.dilation_w = p.dilation_w;
   return g;
 }
 
 template <class T, class W>
 __global__ void direct_forward_kernel(const T* x, const W* w, T* y, Geometry g) {
   const int row = launch_row(), o = launch_column();
-  if (row >= g.n * g.oh * g.ow || o >= g.oc) return;
-  const int ow = row % g.ow, oh = row / g.ow % g.oh, n = row / g.ow / g.oh;
+  if (row >= g.n * g.h.out * g.w.out || o >= g.oc) return;
+  const int ow = row % g.w.out, oh = row / g.w.out % g.h.out, n = row / g.w.out / g.h.out;
   const int first = o / g.oc_group * g.ic_group;
   float sum = 0.0f;
-  for (int kh = 0; kh < g.kh; ++kh) {
-    const int h = oh * g.stride_h - g.pad_h + kh * g.dilation_h;
-    if (h < 0 || h >= g.ih) continue;
-    for (int kw = 0; kw < g.kw; ++kw) {
-      const int iw = ow * g.stride_w - g.pad_w + kw * g.dilation_w;
-      if (iw < 0 || iw >= g.iw) continue;
-      const T* from = x + g.x_at(n, h, iw) + first;
+  for (int kh = 0; kh < g.h.size; ++kh) {
+    const int ih = conv_input(g.h, oh, kh);
+    if (ih < 0) continue;
+    for (int kw = 0; kw < g.w.size; ++kw) {
+      const int iw = conv_input(g.w, ow, kw);
+      if (iw < 0) continue;
+      const T* from = x + g.x_at(n, ih, iw) + first;
       const W* weights = w + g.w_at(o, kh, kw);
       for (int i = 0; i < g.ic_group; ++i) sum += to_float(from[i]) * to_float(weights[i]);
     }
@@ -62,17 +60,17 @@ __global__ void direct_forward_kernel(const T* x, const W* w, T* y, Geometry g) 
 template <class T, class W>
 __global__ void direct_backward_data_kernel(T* dx, const W* w, const T* dy, Geometry g) {
   const int row = launch_row(), c = launch_column();
-  if (row >= g.n * g.ih * g.iw || c >= g.ic) return;
-  const int iw = row % g.iw, ih = row / g.iw % g.ih, n = row / g.iw / g.ih;
+  if (row >= g.n * g.h.in * g.w.in || c >= g.ic) return;
+  const int iw = row % g.w.in, ih = row / g.w.in % g.h.in, n = row / g.w.in / g.h.in;
   const int group = c / g.ic_group, i = c % g.ic_group;
   float sum = 0.0f;
-  for (int kh = 0; kh < g.kh; ++kh) {
-    const int h = ih + g.pad_h - kh * g.dilation_h;
-    if (h < 0 || h % g.stride_h != 0 || h / g.stride_h >= g.oh) continue;
-    for (int kw = 0; kw < g.kw; ++kw) {
-      const int v = iw + g.pad_w - kw * g.dilation_w;
-      if (v < 0 || v % g.stride_w != 0 || v / g.stride_w >= g.ow) continue;
-      const T* from = dy + g.y_at(n, h / g.stride_h, v / g.stride_w);
+  for (int kh = 0; kh < g.h.size; ++kh) {
+    const int oh = conv_output(g.h, ih, kh);
+    if (oh < 0) continue;
+    for (int kw = 0; kw < g.w.size; ++kw) {
+      const int ow = conv_output(g.w, iw, kw);
+      if (ow < 0) continue;
+      const T* from = dy + g.y_at(n, oh, ow);
       for (int o = group * g.oc_group; o < (group + 1) * g.oc_group; ++o) {
         sum += to_float(from[o]) * to_float(w[g.w_at(o, kh, kw) + i]);
       }
@@ -85,21 +83,20 @@ template <class T, class W>
 __global__ void direct_backward_weights_kernel(const T* x, W* dw, const T* dy, Geometry g) {
   const std::int64_t index =
       static_cast<std::int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
-  if (index >= static_cast<std::int64_t>(g.oc) * g.kh * g.kw * g.ic_group) return;
+  if (index >= static_cast<std::int64_t>(g.oc) * g.h.size * g.w.size * g.ic_group) return;
   const int i = static_cast<int>(index % g.ic_group);
-  const int kw = static_cast<int>(index / g.ic_group % g.kw);
-  const int kh = static_cast<int>(index / g.ic_group / g.kw % g.kh);
-  const int o = static_cast<int>(index / g.ic_group / g.kw / g.kh);
+  const int kw = static_cast<int>(index / g.ic_group % g.w.size);
+  const int kh = static_cast<int>(index / g.ic_group / g.w.size % g.h.size);
+  const int o = static_cast<int>(index / g.ic_group / g.w.size / g.h.size);
   const int c = o / g.oc_group * g.ic_group + i;
-  const int rows = g.n * g.oh * g.ow;
+  const int rows = g.n * g.h.out * g.w.out;
   float sum = 0.0f;
   for (int row = threadIdx.x % kWarp; row < rows; row += kWarp) {
-    const int ow = row % g.ow, oh = row / g.ow % g.oh, n = row / g.ow / g.oh;
-    const int h = oh * g.stride_h - g.pad_h + kh * g.dilation_h;
-    const int w = ow * g.stride_w - g.pad_w + kw * g.dilation_w;
-    if (h < 0 || h >= g.ih || w < 0 || w >= g.iw) continue;
-    sum +=
-        to_float(x[g.x_at(n, h, w) + c]) * to_float(dy[static_cast<std::int64_t>(row) * g.oc + o]);
+    const int ow = row % g.w.out, oh = row / g.w.out % g.h.out, n = row / g.w.out / g.h.out;
+    const int ih = conv_input(g.h, oh, kh), iw = conv_input(g.w, ow, kw);
+    if (ih < 0 || iw < 0) continue;
+    sum += to_float(x[g.x_at(n, ih, iw) + c]) *
+           to_float(dy[static_cast<std::int64_t>(row) * g.oc + o]);
   }
   sum = warp_sum(sum);
   if (threadIdx.x % kWarp == 0) dw[index] = from_float<W>(sum);
@@ -110,11 +107,11 @@ void launch(const Context& context, const ConvProblem& problem, void* x, void* w
   const Geometry g = geometry(problem);
   const cudaStream_t stream = context.stream();
   if (problem.direction == ConvDirection::forward) {
-    const RowLaunch rows = row_launch(static_cast<std::int64_t>(g.n) * g.oh * g.ow, g.oc);
+    const RowLaunch rows = row_launch(static_cast<std::int64_t>(g.n) * g.h.out * g.w.out, g.oc);
     direct_forward_kernel<T, W><<<rows.grid, rows.block, 0, stream>>>(
         static_cast<const T*>(x), static_cast<const W*>(w), static_cast<T*>(y), g);
   } else if (problem.direction == ConvDirection::backward_data) {
-    const RowLaunch rows = row_launch(static_cast<std::int64_t>(g.n) * g.ih * g.iw, g.ic);
+    const RowLaunch rows = row_launch(static_cast<std::int64_t>(g.n) * g.h.in * g.w.in, g.ic);
     direct_backward_data_kernel<T, W><<<rows.grid, rows.block, 0, stream>>>(
         static_cast<T*>(x), static_cast<const W*>(w), static_cast<const T*>(y), g);
   } else {

@@ -170,16 +170,6 @@ DAYBREAK_MULTIARCH double squares_range(const float* g, std::int64_t begin, std:
   return sum;
 }
 
-// What gradients are multiplied by: the scale, then PyTorch's clipping by the norm of all of them.
-double gradient_factor(const StepScalars& scalars) {
-  double factor = scalars.grad_scale;
-  if (scalars.clip_norm > 0.0f) {
-    const double ratio = scalars.clip_norm / (double{scalars.grad_norm} + 1e-6);
-    if (!(ratio >= 1.0)) factor *= ratio;  // a norm of NaN must not pass unseen
-  }
-  return factor;
-}
-
 class CpuUpdate final : public UpdateKernel {
  public:
   explicit CpuUpdate(const OptimizerAttrs& attrs) : attrs_(attrs) {}
@@ -197,24 +187,31 @@ class CpuUpdate final : public UpdateKernel {
         return squares_range(g, begin, end);
       });
     }
-    scalars->grad_norm = static_cast<float>(std::sqrt(sum) * scalars->grad_scale);
+    scalars->grad_norm = gradient_norm_of(*scalars, std::sqrt(sum));
   }
 
   void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-              std::span<const UpdateGroup> groups, const StepScalars* scalars) override {
+              std::span<const UpdateGroup> groups, StepScalars* scalars) override {
     DAYBREAK_ASSERT(static_cast<int>(slots.size()) == attrs_.slots());
-    const double t = static_cast<double>(scalars->update);
+    if (!skips_update(*scalars)) update_groups(weights, gradients, slots, groups, *scalars);
+    finish_update(*scalars);
+  }
+
+ private:
+  void update_groups(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
+                     std::span<const UpdateGroup> groups, const StepScalars& scalars) const {
+    const double t = static_cast<double>(update_number(scalars));
     Step step{};
-    step.momentum = scalars->momentum;
-    step.factor = static_cast<float>(gradient_factor(*scalars));
-    step.correction1 = static_cast<float>(1.0 / (1.0 - std::pow(double{scalars->momentum}, t)));
+    step.momentum = scalars.momentum;
+    step.factor = static_cast<float>(gradient_factor(scalars));
+    step.correction1 = static_cast<float>(1.0 / (1.0 - std::pow(double{scalars.momentum}, t)));
     step.inverse_root2 =
         static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(double{attrs_.beta2}, t)));
-    step.first = scalars->update == 1;
+    step.first = update_number(scalars) == 1;
     const bool decoupled = attrs_.decay == DecayForm::decoupled;
     for (const UpdateGroup& group : groups) {
       if (group.frozen) continue;
-      const double lr = double{scalars->lr} * group.lr_scale;
+      const double lr = double{scalars.lr} * group.lr_scale;
       step.lr = static_cast<float>(lr);
       step.decay = decoupled ? 0.0f : group.weight_decay;
       step.keep = decoupled ? static_cast<float>(1.0 - lr * group.weight_decay) : 1.0f;
@@ -227,7 +224,6 @@ class CpuUpdate final : public UpdateKernel {
     }
   }
 
- private:
   OptimizerAttrs attrs_;
   std::vector<double> partial_;
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "backend/cuda/chunks.h"
 #include "backend/cuda/device.cuh"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/offers.h"
@@ -13,16 +14,6 @@
 
 namespace daybreak::cuda {
 namespace {
-
-constexpr std::int64_t kChunk = 8192;
-
-/// Work of one block: elements offset .. offset + count of a group.
-struct Chunk {
-  std::int64_t offset;
-  std::int32_t count;
-  float lr_scale;
-  float weight_decay;
-};
 
 struct UpdateArrays {
   float* w;
@@ -94,14 +85,10 @@ __device__ Step make_step(const OptimizerAttrs& a, const StepScalars& scalars, f
   Step step{};
   step.lr = scalars.lr * lr_scale;
   step.momentum = scalars.momentum;
-  step.factor = scalars.grad_scale;
-  if (scalars.clip_norm > 0.0f) {
-    const float ratio = scalars.clip_norm / (scalars.grad_norm + 1e-6f);
-    if (!(ratio >= 1.0f)) step.factor *= ratio;  // a norm of NaN must not pass unseen
-  }
-  step.first = scalars.update == 1;
+  step.factor = static_cast<float>(gradient_factor(scalars));
+  step.first = update_number(scalars) == 1;
   if (a.kind == OptimizerKind::adam) {
-    const double t = static_cast<double>(scalars.update);
+    const double t = static_cast<double>(update_number(scalars));
     step.inverse_correction1 =
         static_cast<float>(1.0 / (1.0 - pow(static_cast<double>(scalars.momentum), t)));
     step.inverse_correction2 =
@@ -143,6 +130,7 @@ __global__ void __launch_bounds__(kThreads)
     update_kernel(OptimizerAttrs attrs, int slots, UpdateArrays arrays, const Chunk* chunks,
                   const StepScalars* scalars) {
   __shared__ Step step;
+  if (skips_update(*scalars)) return;  // the same for all threads of all blocks
   const Chunk chunk = chunks[blockIdx.x];
   if (threadIdx.x == 0) step = make_step(attrs, *scalars, chunk.lr_scale);
   __syncthreads();
@@ -173,7 +161,12 @@ __global__ void norm_total_kernel(const double* partial, int chunks, StepScalars
   double sum = 0.0;
   for (int i = threadIdx.x; i < chunks; i += blockDim.x) sum += partial[i];
   sum = block_sum(sum, shared);
-  if (threadIdx.x == 0) scalars->grad_norm = static_cast<float>(sqrt(sum) * scalars->grad_scale);
+  if (threadIdx.x == 0) scalars->grad_norm = gradient_norm_of(*scalars, sqrt(sum));
+}
+
+/// Behind the update, when no block reads the scalars any more. One thread.
+__global__ void finish_update_kernel(StepScalars* scalars) {
+  finish_update(*scalars);
 }
 
 bool same(const UpdateGroup& a, const UpdateGroup& b) {
@@ -199,14 +192,17 @@ class CudaUpdate final : public UpdateKernel {
   }
 
   void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-              std::span<const UpdateGroup> groups, const StepScalars* scalars) override {
+              std::span<const UpdateGroup> groups, StepScalars* scalars) override {
     DAYBREAK_ASSERT(static_cast<int>(slots.size()) == attrs_.slots());
     set_groups(groups);
-    if (chunks_ == 0) return;
     UpdateArrays arrays{as<float>(weights), as<const float>(gradients), {}};
     for (std::size_t i = 0; i < slots.size(); ++i) arrays.slot[i] = as<float>(slots[i]);
-    update_kernel<<<chunks_, kThreads, 0, context_.stream()>>>(
-        attrs_, static_cast<int>(slots.size()), arrays, table_.as<const Chunk>(), scalars);
+    if (chunks_ > 0) {
+      update_kernel<<<chunks_, kThreads, 0, context_.stream()>>>(
+          attrs_, static_cast<int>(slots.size()), arrays, table_.as<const Chunk>(), scalars);
+      check_launch("update kernel");
+    }
+    finish_update_kernel<<<1, 1, 0, context_.stream()>>>(scalars);
     check_launch("update kernel");
   }
 
@@ -215,16 +211,7 @@ class CudaUpdate final : public UpdateKernel {
   // address while it fits, so a recorded step goes on using it.
   void set_groups(std::span<const UpdateGroup> groups) {
     if (std::equal(groups.begin(), groups.end(), groups_.begin(), groups_.end(), same)) return;
-    std::vector<Chunk> chunks;
-    for (const UpdateGroup& group : groups) {
-      if (group.frozen) continue;
-      const auto count = static_cast<std::int64_t>(group.count);
-      for (std::int64_t begin = 0; begin < count; begin += kChunk) {
-        chunks.push_back({static_cast<std::int64_t>(group.offset) + begin,
-                          static_cast<std::int32_t>(std::min(kChunk, count - begin)),
-                          group.lr_scale, group.weight_decay});
-      }
-    }
+    const std::vector<Chunk> chunks = cut_chunks(groups);
     const std::size_t bytes = chunks.size() * sizeof(Chunk);
     if (bytes > table_.bytes()) {
       check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 
 #include "core/error.h"
 #include "graph/init.h"
@@ -13,15 +14,9 @@ OfferChoice first_offer(const KernelQuery&, const std::vector<KernelOffer>&) {
   return 0;
 }
 
-// The scalar 1 that starts every backward pass, in the type of the loss.
-void write_one(Backend& backend, std::byte* to, DType dtype) {
-  const float one = 1.0f;
-  const double wide_one = 1.0;
-  if (dtype == DType::f64) {
-    backend.copy_in(to, &wide_one, sizeof(wide_one));
-  } else {
-    backend.copy_in(to, &one, sizeof(one));
-  }
+// An error of a kernel, with the layer it belongs to.
+[[noreturn]] void rethrow_of(const PlanStep& step, const DeviceError& error) {
+  throw DeviceError("layer \"" + step.layer + "\": " + error.what());
 }
 
 }  // namespace
@@ -39,14 +34,37 @@ PlanId Executor::add_plan(const PlanRequest& request, const OfferChooser& choose
   return static_cast<PlanId>(plans_.size()) - 1;
 }
 
+int Executor::largest_batch() const {
+  int largest = 0;
+  for (const auto& bound : plans_) largest = std::max(largest, bound->plan.request.batch);
+  return largest;
+}
+
+std::size_t Executor::arena_bytes_at(int most) {
+  std::size_t bytes = 0;
+  for (const auto& bound : plans_) {
+    PlanRequest request = bound->plan.request;
+    if (request.batch <= most) {
+      bytes = std::max(bytes, bound->plan.memory.arena_bytes);
+      continue;
+    }
+    request.batch = most;
+    ParamLayouts layouts = params_.layouts();
+    const Plan smaller = make_plan(graph_, backend_, request, layouts, first_offer);
+    bytes = std::max(bytes, smaller.memory.arena_bytes);
+  }
+  return bytes;
+}
+
 void Executor::prepare() {
   params_.allocate();
   arena_ = backend_.allocate(std::max<std::size_t>(arena_bytes_, 1));
   constants_ = backend_.allocate(sizeof(double));
   scalar_memory_ = backend_.allocate(sizeof(StepScalars));
-  write_one(backend_, constants_->data(), dtype_);
+  const double one = 1.0;
+  backend_.copy_in(constants_->data(), &one, sizeof(one));
   for (auto& plan : plans_) bind(*plan);
-  send_scalars();
+  restore_scalars(scalars_);
 }
 
 void Executor::initialize(std::uint64_t seed) {
@@ -65,8 +83,9 @@ std::byte* Executor::address(const Plan& plan, TensorId id) {
       return params_.weight(tensor.param);
     case Place::gradient:
       return params_.gradient(tensor.param);
-    case Place::constant:
-      return constants_->data();
+    case Place::constant:  // what starts backward: the loss scale, kept on the device
+      if (tensor.desc.dtype == DType::f64) return constants_->data();
+      return scalar_memory_->data() + offsetof(StepScalars, loss_scale);
   }
   return nullptr;
 }
@@ -88,8 +107,12 @@ void Executor::bind(BoundPlan& bound) {
     result.bindings.dy = address(plan, step.dy);
     result.bindings.aux = address(plan, step.aux);
     result.bindings.workspace = address(plan, step.workspace);
-    result.bindings.scalars = reinterpret_cast<StepScalars*>(scalar_memory_->data());
-    result.kernel = step.make();
+    result.bindings.scalars = device_scalars();
+    try {
+      result.kernel = step.make();
+    } catch (const DeviceError& error) {
+      rethrow_of(step, error);
+    }
     bound.steps.push_back(std::move(result));
   }
 }
@@ -105,7 +128,12 @@ void Executor::upload(PlanId id, InputRole role, const void* data, std::size_t b
 
 void Executor::run(PlanId id, std::size_t begin, std::size_t end) {
   BoundPlan& bound = *plans_[id];
-  for (std::size_t i = begin; i < end; ++i) bound.steps[i].kernel->run(bound.steps[i].bindings);
+  std::size_t i = begin;
+  try {
+    for (; i < end; ++i) bound.steps[i].kernel->run(bound.steps[i].bindings);
+  } catch (const DeviceError& error) {
+    rethrow_of(bound.plan.steps[i], error);
+  }
 }
 
 void Executor::forward(PlanId id) {
@@ -170,7 +198,33 @@ double Executor::read_scalar(PlanId id, ValueId value) {
 }
 
 void Executor::send_scalars() {
+  backend_.copy_in(scalar_memory_->data(), &scalars_, kHostScalarBytes);
+}
+
+const StepScalars& Executor::read_scalars() {
+  backend_.synchronize();
+  backend_.copy_out(reinterpret_cast<std::byte*>(&scalars_) + kHostScalarBytes,
+                    scalar_memory_->data() + kHostScalarBytes, sizeof(scalars_) - kHostScalarBytes);
+  return scalars_;
+}
+
+void Executor::restore_scalars(const StepScalars& scalars) {
+  scalars_ = scalars;
   backend_.copy_in(scalar_memory_->data(), &scalars_, sizeof(scalars_));
+}
+
+void Executor::set_loss_scaling(const LossScaling& scaling) {
+  StepScalars changed = read_scalars();
+  if (scaling.on != (changed.guarded != 0)) {
+    changed.loss_scale = scaling.on ? scaling.scale : 1.0f;
+    changed.good_updates = 0;
+  }
+  const bool moves = scaling.on && scaling.dynamic;
+  changed.guarded = scaling.on ? 1 : 0;
+  changed.scale_growth = moves ? scaling.growth : 1.0f;
+  changed.scale_backoff = moves ? scaling.backoff : 1.0f;
+  changed.growth_interval = moves ? scaling.interval : 0;
+  restore_scalars(changed);
 }
 
 void Executor::set_optimizer(const OptimizerAttrs& attrs) {
@@ -179,23 +233,25 @@ void Executor::set_optimizer(const OptimizerAttrs& attrs) {
   optimizer_ = backend_.optimizer(attrs, dtype_);
   if (!same_type) {
     params_.set_slots(attrs.slots());
-    scalars_.update = 1;
+    StepScalars fresh = read_scalars();
+    fresh.update = 1;
+    fresh.skipped = 0;
+    restore_scalars(fresh);
   }
   optimizer_attrs_ = attrs;
 }
 
 float Executor::gradient_norm() {
-  auto* device = reinterpret_cast<StepScalars*>(scalar_memory_->data());
-  optimizer_->norm(params_.gradients_base(), groups_, device);
-  backend_.synchronize();
-  backend_.copy_out(&scalars_, scalar_memory_->data(), sizeof(scalars_));
-  return scalars_.grad_norm;
+  optimizer_->norm(params_.gradients_base(), groups_, device_scalars());
+  return read_scalars().grad_norm;
 }
 
 void Executor::update() {
   const std::vector<std::byte*> slots = params_.slot_bases();
   optimizer_->update(params_.weights_base(), params_.gradients_base(), slots, groups_,
-                     reinterpret_cast<const StepScalars*>(scalar_memory_->data()));
+                     device_scalars());
+  // What the kernel does to its copy, without asking for it.
+  finish_update(scalars_);
   ++scalars_.update;
 }
 

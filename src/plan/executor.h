@@ -46,15 +46,22 @@ class Executor {
   void read_input_gradient(PlanId plan, ValueId value, std::vector<float>& out);
   double read_scalar(PlanId plan, ValueId value);
 
-  /// Step, lr, momentum, ...: sent to the backend before the next call that reads them.
+  /// Step, lr, momentum, ...: the host's part is sent to the backend by send_scalars(); the part
+  /// that kernels keep is up to date after read_scalars() and gradient_norm().
   StepScalars& scalars() { return scalars_; }
   void send_scalars();
+  const StepScalars& read_scalars();
+  /// Replaces both parts, to go on from an earlier state.
+  void restore_scalars(const StepScalars& scalars);
+  /// Starts the loss scale, or switches it off; kept when it is on already.
+  void set_loss_scaling(const LossScaling& scaling);
 
   /// Chooses the optimizer; its slots are dropped and zeroed unless it keeps the same type.
   void set_optimizer(const OptimizerAttrs& attrs);
   void set_groups(std::vector<UpdateGroup> groups) { groups_ = std::move(groups); }
-  /// The global gradient norm, before clipping.
+  /// The global gradient norm, before clipping and without the loss scale.
   float gradient_norm();
+  /// Updates the weights, unless skips_update(scalars()); moves the loss scale.
   void update();
   /// Micro-batches: the gradients of the first start a sum, those of the others are added, and
   /// finish_accumulation makes the sum the gradient. Memory is taken by prepare_accumulation.
@@ -68,6 +75,10 @@ class Executor {
   ParamStore& params() { return params_; }
   const Plan& plan(PlanId id) const { return plans_[id]->plan; }
   std::size_t arena_bytes() const { return arena_bytes_; }
+  /// The arena's bytes if no plan had a batch larger than `most`; plans anew where one has.
+  std::size_t arena_bytes_at(int most);
+  int largest_batch() const;
+  ParamBytes param_bytes() const { return params_.planned_bytes(); }
   const std::optional<OptimizerAttrs>& optimizer() const { return optimizer_attrs_; }
 
   /// Seconds of every step of a plan: medians over `rounds` runs on whatever the arena holds.
@@ -93,6 +104,8 @@ class Executor {
   DType dtype_;
   ParamStore params_;
   std::vector<std::unique_ptr<BoundPlan>> plans_;
+  StepScalars* device_scalars() { return reinterpret_cast<StepScalars*>(scalar_memory_->data()); }
+
   MemoryPtr arena_, constants_, scalar_memory_, accumulated_;
   std::size_t arena_bytes_ = 0;
   StepScalars scalars_;

@@ -71,6 +71,19 @@ std::vector<std::byte*> ParamStore::slot_bases() {
   return bases;
 }
 
+ParamBytes ParamStore::planned_bytes() const {
+  ParamBytes bytes;
+  const std::size_t size = element_size(dtype_);
+  for (std::size_t p = 0; p < graph_.params.size(); ++p) {
+    const ParamSpec& spec = graph_.params[p].spec;
+    const TensorDesc planned = layouts_.desc[p].value_or(plain_desc(spec.shape, dtype_));
+    const std::size_t room = aligned(planned.bytes / size) * size;
+    bytes.all += room;
+    if (is_trained(spec.role)) bytes.trained += room;
+  }
+  return bytes;
+}
+
 std::size_t ParamStore::bytes() const {
   std::size_t sum = 0;
   if (weights_) sum += weights_->bytes() + gradients_->bytes();

@@ -18,6 +18,11 @@ struct ParamKnobs {
   bool frozen = false;
 };
 
+/// Bytes of the flat arenas: of all parameters, and of the trained ones.
+struct ParamBytes {
+  std::size_t all = 0, trained = 0;
+};
+
 /// Owns the parameters of a network in flat arenas on a backend: one for weights, one for
 /// gradients, one per optimizer slot, all in the same order and layout. Trained parameters come
 /// first, running statistics after them. Reads and writes are plain f32 in file order (OIHW).
@@ -41,6 +46,8 @@ class ParamStore {
   /// Elements of the trained stretch of the arena, padding included.
   std::size_t trained_elements() const { return trained_elements_; }
   std::size_t bytes() const;
+  /// What one arena will take, from the layouts decided so far.
+  ParamBytes planned_bytes() const;
 
   std::vector<float> read_weight(ParamId param);
   void write_weight(ParamId param, std::span<const float> values);

@@ -162,11 +162,18 @@ KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {
 ChosenOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& wanted) {
   KernelQuery query = wanted;
   std::string reason;
-  std::vector<KernelOffer> offers = backend.offers(query, &reason);
+  const auto ask = [&] {
+    try {
+      return backend.offers(query, &reason);
+    } catch (const DeviceError& error) {
+      throw DeviceError("layer \"" + node.layer + "\": " + error.what());
+    }
+  };
+  std::vector<KernelOffer> offers = ask();
   if (offers.empty() && is_16_bit(dtype_of(node))) {  // conversions around the f32 kernel
     for (TensorDesc& input : query.inputs) input = in_dtype(input, DType::f32);
     query.output = in_dtype(query.output, DType::f32);
-    offers = backend.offers(query, &reason);
+    offers = ask();
   }
   if (offers.empty()) {
     throw ConfigError(

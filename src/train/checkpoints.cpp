@@ -43,6 +43,7 @@ class MetaReader {
     }
     return found->second;
   }
+  bool has(const char* key) const { return data_.meta.contains(key); }
   std::int64_t integer(const char* key) const {
     const auto value = parse_int(text(key));
     if (!value) throw DataError(data_.path, fmt::format("\"{}\" is not a number", key));
@@ -81,6 +82,10 @@ CheckpointData checkpoint_of(Session& session, const TrainingState& state,
   meta["best_value"] = format_float(state.best_value);
   meta["best_top1"] = format_float(state.best_metric);  // or map50; the name is that of format 1
   meta["best_epoch"] = std::to_string(state.best_epoch);
+  if (state.loss_scale > 0.0f) {
+    meta["loss_scale"] = format_float(state.loss_scale);
+    meta["good_updates"] = std::to_string(state.good_updates);
+  }
   meta["first_loss"] = format_float(state.first_loss);
   meta["last_losses"] = text_of(state.last_losses);
   meta["optimizer"] =
@@ -113,6 +118,10 @@ TrainingState restore_checkpoint(Session& session, const CheckpointData& data) {
   state.best_value = meta.number("best_value");
   state.best_metric = meta.number("best_top1");
   state.best_epoch = meta.integer("best_epoch");
+  if (meta.has("loss_scale")) {
+    state.loss_scale = static_cast<float>(meta.number("loss_scale"));
+    state.good_updates = static_cast<std::uint32_t>(meta.integer("good_updates"));
+  }
   state.first_loss = meta.number("first_loss");
   state.last_losses = numbers_of(meta.text("last_losses"));
   if (state.step < 0 || state.step > session.schedule().total_steps()) {

@@ -16,12 +16,12 @@ class Snapshot {
         digest_(weights_digest(executor)),
         weights_(read_weights(executor)),
         slots_(read_slots(executor)),
-        scalars_(executor.scalars()) {}
+        scalars_(executor.read_scalars()) {}
 
   void restore() {
     write_weights(executor_, "snapshot", weights_, /*partial=*/false);
     write_slots(executor_, "snapshot", slots_);
-    executor_.scalars() = scalars_;
+    executor_.restore_scalars(scalars_);
     DAYBREAK_ASSERT(weights_digest(executor_) == digest_);
   }
 
@@ -54,6 +54,7 @@ LrFindResult find_lr(Session& session, const LrRangeOptions& options,
   const PhaseRuntime& phase = session.phase(0);
   executor.set_optimizer(phase.optimizer);
   executor.set_groups(phase.groups);
+  executor.set_loss_scaling(phase.loss_scaling);
   Snapshot snapshot(executor);
   LoaderOptions loader_options = phase.loader;
   // Its own stream of batches: training afterwards sees what it would have seen anyway.

@@ -25,7 +25,8 @@ constexpr int kGridLargePictures = 8;
 std::string device_text(const Session& session) {
   const SolverSpec& solver = session.solver();
   static const char* const kNames[] = {"f32", "bf16", "f16"};
-  return fmt::format("{}, {} threads, {}", solver.device == "auto" ? "cpu" : solver.device,
+  return fmt::format("{}, {} threads, {}",
+                     solver.device == "auto" ? session.backend().name() : solver.device,
                      session.threads(), kNames[static_cast<int>(solver.precision)]);
 }
 
@@ -124,7 +125,7 @@ void RunRecorder::fill_static_parts(const std::string& layers_text) {
   const InputSpec& input = session_.config().net.input;
   summary_.name = solver.name;
   if (session_.is_detector()) summary_.task = "detection";
-  summary_.device = solver.device == "auto" ? "cpu" : solver.device;
+  summary_.device = solver.device == "auto" ? session_.backend().name() : solver.device;
   static const char* const kPrecisions[] = {"f32", "bf16", "f16"};
   summary_.precision = kPrecisions[static_cast<int>(solver.precision)];
   summary_.threads = session_.threads();

@@ -41,6 +41,7 @@ TrainingState initial_state(Session& session, const TrainOptions& options,
 void say_header(const Session& session, Backend& backend, const std::string& run_dir) {
   const InputSpec& input = session.config().net.input;
   spdlog::info("daybreak {}   {}", kVersion, backend.identity());
+  if (!session.device_note().empty()) spdlog::info("device  {}", session.device_note());
   spdlog::info("config  {}     run  {}", session.config().path, run_dir);
   spdlog::info("data    {}  {} train / {} {}  {}x{}x{}  {} classes", session.solver().data.name,
                with_separators(session.data().train.size()),

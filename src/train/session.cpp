@@ -8,12 +8,13 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "backend/module.h"
 #include "config/spec_names.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "data/stats.h"
 #include "layers/build_graph.h"
+#include "plan/memory_check.h"
+#include "train/device.h"
 #include "train/param_knobs.h"
 
 namespace daybreak {
@@ -21,6 +22,19 @@ namespace {
 
 bool measured(const InputSpec& input) {
   return input.mean.empty() || input.std.empty();
+}
+
+// f16 alone needs it; a number in the file is obeyed in every precision.
+LossScaling loss_scaling(double loss_scale, Precision precision) {
+  LossScaling scaling;
+  if (loss_scale == kDynamicLossScale) {
+    scaling.on = precision == Precision::f16;
+  } else {
+    scaling.on = loss_scale > 0.0;
+    scaling.dynamic = false;
+    scaling.scale = static_cast<float>(loss_scale);
+  }
+  return scaling;
 }
 
 // For networks that take their class count from data that is not open yet.
@@ -54,39 +68,10 @@ bool same_plan(const PlanRequest& a, const PlanRequest& b) {
 
 }  // namespace
 
-Precision resolved(const Backend& backend, Precision precision) {
-  if (precision != Precision::automatic) return precision;
-  const bool native = backend.supports(DType::bf16) && backend.caution(DType::bf16).empty();
-  return native && backend.name() != "ref" ? Precision::bf16 : Precision::f32;
-}
-
-DType activation_dtype(const Backend& backend, Precision wanted) {
-  const Precision precision = resolved(backend, wanted);
-  if (backend.name() == "ref" || precision == Precision::f32) return DType::f32;
-  const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f16;
-  if (!backend.supports(dtype)) {
-    throw ConfigError(fmt::format("precision {} is not available on {}; use f32", to_string(dtype),
-                                  backend.identity()));
-  }
-  const std::string caution = backend.caution(dtype);
-  if (!caution.empty()) spdlog::warn("{}", caution);
-  return dtype;
-}
-
 void use_placeholder_statistics(InputSpec& input) {
   if (!measured(input)) return;
   input.mean.assign(static_cast<std::size_t>(input.channels), 0.0);
   input.std.assign(static_cast<std::size_t>(input.channels), 1.0);
-}
-
-BackendPtr make_backend(const std::string& device, int threads) {
-  if (device == "ref") return make_ref_backend();
-  if (device == "cpu") return make_cpu_backend(threads);
-  if (device == "auto") return make_cpu_backend(threads);
-  if (device == "cuda") return make_cuda_backend(0);
-  const auto index = device.rfind("cuda:", 0) == 0 ? parse_int(device.substr(5)) : std::nullopt;
-  if (index && *index >= 0 && *index < 1024) return make_cuda_backend(static_cast<int>(*index));
-  throw ConfigError(fmt::format("device must be auto, cpu, cuda or cuda:N, found \"{}\"", device));
 }
 
 ChooserOptions chooser_options(TuneMode tune, ConvChoice conv, bool training) {
@@ -107,7 +92,7 @@ Session::Session(SolverConfig config, const SessionOptions& options)
     : config_(std::move(config)), threads_(options.threads > 0 ? options.threads : usable_cores()) {
   set_compute_threads(threads_);
   check_network();
-  backend_ = make_backend(config_.spec.device, threads_);
+  backend_ = make_backend(config_.spec.device, threads_, &device_note_);
   check_precisions();
   ChooserOptions choose =
       chooser_options(config_.spec.tune, config_.spec.conv_algorithm, options.training);
@@ -123,6 +108,10 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   if (options.training) plan_phases();
   plan_evaluation();
   chooser_->finish();
+  int slots = 0;
+  for (const PhaseRuntime& phase : phases_) slots = std::max(slots, phase.optimizer.slots());
+  check_memory(*executor_, slots, config_.spec.accumulate > 1);
+  executor_->scalars().seed = config_.spec.seed;  // of dropout's masks
   executor_->prepare();
   if (config_.spec.accumulate > 1 && options.training) executor_->prepare_accumulation();
   executor_->initialize(config_.spec.seed);
@@ -279,6 +268,7 @@ void Session::plan_phases() {
       runtime.plans.push_back(plans_of_size(request, phase.batch, side, side));
     }
     runtime.optimizer = optimizer_attrs(phase.optimizer);
+    runtime.loss_scaling = loss_scaling(spec.loss_scale, phase.precision);
     runtime.loader.transforms = phase.augment;
     runtime.loader.shuffle = true;
     runtime.loader.repeat = true;

@@ -28,6 +28,7 @@ struct SessionOptions {
 struct PhaseRuntime {
   StepPlans plans;
   OptimizerAttrs optimizer;
+  LossScaling loss_scaling;
   std::vector<UpdateGroup> groups;
   LoaderOptions loader;
 };
@@ -46,6 +47,9 @@ class Session {
   const Dataset& validation() const;
   Executor& executor() { return *executor_; }
   Backend& backend() { return *backend_; }
+  const Backend& backend() const { return *backend_; }
+  /// What `device: auto` has taken and why; empty when a device was named.
+  const std::string& device_note() const { return device_note_; }
   const Schedule& schedule() const { return *schedule_; }
   const PhaseRuntime& phase(int index) const { return phases_[index]; }
   PlanId eval_plan() const { return eval_plan_; }
@@ -72,6 +76,7 @@ class Session {
   int threads_ = 1;
   DataParts data_;
   BackendPtr backend_;
+  std::string device_note_;
   std::map<Precision, DType> dtypes_;  // of every precision the run uses
   std::unique_ptr<KernelChooser> chooser_;
   std::unique_ptr<Executor> executor_;
@@ -86,18 +91,8 @@ class Session {
 /// Fills statistics that are still to be measured with mean 0 and deviation 1: enough for shapes.
 void use_placeholder_statistics(InputSpec& input);
 
-/// `auto` as bf16 where the backend multiplies it and as f32 elsewhere; others stay.
-Precision resolved(const Backend& backend, Precision precision);
-
-/// The type of activations on this backend; the reference always works in f32. Warns when the type
-/// is slow here, throws ConfigError when the backend does not have it.
-DType activation_dtype(const Backend& backend, Precision precision);
-
 /// Chooses kernels as the solver file, or the options of a verb, say. `training`: new choices may
 /// be measured. The environment variable DAYBREAK_TUNE (on, cached, off) overrides `tune`.
 ChooserOptions chooser_options(TuneMode tune, ConvChoice conv, bool training);
-
-/// The backend a `device` key asks for: auto, cpu, cuda, cuda:N, ref.
-BackendPtr make_backend(const std::string& device, int threads);
 
 }  // namespace daybreak

@@ -7,6 +7,9 @@
 namespace daybreak {
 namespace {
 
+// Halving the largest useful scale so often leaves nothing of it: training is lost.
+constexpr int kMostSkipped = 50;
+
 const SizePlans& plans_for(const StepPlans& plans, const Batch& batch) {
   for (const SizePlans& one : plans) {
     if (one.height == batch.height && one.width == batch.width) return one;
@@ -47,12 +50,24 @@ StepReport Supervised::step(const StepPlans& plans, Loader& loader, const StepKn
     throw DivergenceError(fmt::format("loss became {}", report.loss));
   }
   report.gradient_norm = executor_.gradient_norm();
-  if (!std::isfinite(report.gradient_norm)) {
+  check_norm(report);
+  executor_.update();
+  return report;
+}
+
+void Supervised::check_norm(StepReport& report) {
+  report.skipped = skips_update(executor_.scalars());
+  skipped_in_a_row_ = report.skipped ? skipped_in_a_row_ + 1 : 0;
+  if (skipped_in_a_row_ >= kMostSkipped) {
+    throw DivergenceError(
+        fmt::format("the gradients were not finite in {} steps in a row, at last "
+                    "with loss scale {:g} (loss {:.4g})",
+                    skipped_in_a_row_, executor_.scalars().loss_scale, report.loss));
+  }
+  if (!report.skipped && !std::isfinite(report.gradient_norm)) {
     throw DivergenceError(fmt::format("the gradient norm became {} (loss {:.4g})",
                                       report.gradient_norm, report.loss));
   }
-  executor_.update();
-  return report;
 }
 
 void Supervised::forward_backward(PlanId plan, const Batch& batch, StepReport& report) {

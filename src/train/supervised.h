@@ -34,6 +34,7 @@ struct StepReport {
   std::int64_t correct = 0;  ///< top-1, in training mode
   std::int64_t samples = 0;
   double gradient_norm = 0.0;  ///< before clipping
+  bool skipped = false;        ///< the gradients were not finite: no weight was changed
 };
 
 /// One step of supervised training: batches through the network and back, then an update.
@@ -42,16 +43,20 @@ class Supervised {
   explicit Supervised(Executor& executor) : executor_(executor) {}
 
   /// Throws DivergenceError, before any weight is touched, when the loss or the gradient norm is
-  /// not finite; the text says what and its value, the caller adds step and place.
+  /// not finite; the text says what and its value, the caller adds step and place. Where the loss
+  /// is scaled, gradients may overflow: such steps are skipped, and only many in a row are an
+  /// error.
   StepReport step(const StepPlans& plans, Loader& loader, const StepKnobs& knobs);
 
  private:
+  void check_norm(StepReport& report);
   void forward_backward(PlanId plan, const Batch& batch, StepReport& report);
 
   // One-hot targets in the prediction's shape, for losses that compare with numbers.
   void upload_targets(PlanId plan, const Batch& batch);
 
   Executor& executor_;
+  int skipped_in_a_row_ = 0;
   std::vector<float> counts_, targets_;
 };
 

@@ -73,11 +73,24 @@ void Trainer::enter_phase(int phase) {
   Executor& executor = session_.executor();
   executor.set_optimizer(runtime.optimizer);
   executor.set_groups(runtime.groups);
-  if (phase_ == -1) executor.scalars().update = state_.update;
+  executor.set_loss_scaling(runtime.loss_scaling);
+  if (phase_ == -1) restore_scalars();
   loader_ = std::make_unique<Loader>(session_.data().train, runtime.loader);
   const Position position = schedule_.position(state_.step);
   loader_->start(position.epoch, position.offset);
   phase_ = phase;
+}
+
+// A resumed run goes on with the optimizer's count and the loss scale of its checkpoint.
+void Trainer::restore_scalars() {
+  StepScalars scalars = session_.executor().read_scalars();
+  scalars.update = state_.update;
+  scalars.skipped = 0;
+  if (scalars.guarded != 0 && state_.loss_scale > 0.0f) {
+    scalars.loss_scale = state_.loss_scale;
+    scalars.good_updates = state_.good_updates;
+  }
+  session_.executor().restore_scalars(scalars);
 }
 
 void Trainer::step() {
@@ -97,7 +110,12 @@ void Trainer::step() {
   }
   guard(report);
   ++state_.step;
-  state_.update = session_.executor().scalars().update;
+  const StepScalars& scalars = session_.executor().scalars();
+  state_.update = update_number(scalars);
+  if (scalars.guarded != 0) {
+    state_.loss_scale = scalars.loss_scale;
+    state_.good_updates = scalars.good_updates;
+  }
   state_.samples += report.samples;
   state_.epoch_loss += report.loss;
   state_.epoch_steps += 1;

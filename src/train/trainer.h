@@ -20,7 +20,7 @@ namespace daybreak {
 /// needs to go on bit for bit.
 struct TrainingState {
   std::int64_t step = 0;     ///< updates done
-  std::uint64_t update = 1;  ///< StepScalars::update of the next one
+  std::uint64_t update = 1;  ///< number of the next one that is not skipped
   std::int64_t samples = 0;  ///< seen in training
   double seconds = 0.0;      ///< of training and validation
   // The epoch under way.
@@ -31,7 +31,9 @@ struct TrainingState {
   double best_value = 0.0;
   double best_metric = 0.0;  ///< its top-1, or map50 of a detector
   std::int64_t best_epoch = 0;
-  double first_loss = 0.0;  ///< of the first step: tells an exploding loss
+  float loss_scale = 0.0f;         ///< of the next step; 0: gradients are not scaled
+  std::uint32_t good_updates = 0;  ///< since it changed
+  double first_loss = 0.0;         ///< of the first step: tells an exploding loss
   std::deque<double> last_losses;
 };
 
@@ -84,6 +86,7 @@ class Trainer {
 
  private:
   void enter_phase(int phase);
+  void restore_scalars();
   void step();
   void guard(const StepReport& report) const;
   [[noreturn]] void diverged(const std::string& what) const;

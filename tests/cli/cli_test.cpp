@@ -121,6 +121,25 @@ TEST(Cli, CudaWithoutAGpuIsExitFiveInOneLine) {
   EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
 }
 
+// The module is opened when it is asked for: nothing of CUDA may be needed to start.
+TEST(Cli, TheProgramLinksNoCudaLibrary) {
+  const CommandResult result = run_command({"readelf", "-d", DAYBREAK_BINARY});
+  ASSERT_EQ(result.exit_code, 0) << "readelf (binutils) is needed: " << result.err;
+  EXPECT_THAT(result.out, HasSubstr("(NEEDED)"));
+  EXPECT_THAT(result.out, HasSubstr("libdnnl"));
+  for (const char* library : {"libcuda", "libcudart", "libcudnn", "libcublas", "libnvrtc"}) {
+    EXPECT_THAT(result.out, testing::Not(HasSubstr(library)));
+  }
+}
+
+TEST(Cli, DoctorSaysWhatIsInTheWayOfAGpu) {
+  const CommandResult result = daybreak({"doctor"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              testing::ContainsRegex(
+                  "\ncuda +(cannot be used: .+|.+, a small network gives the CPU's numbers)\n"));
+}
+
 TEST(Cli, MissingDataSaysHowToGetIt) {
   test::TempFolder folder;
   test::write_text(folder / "s.yaml",

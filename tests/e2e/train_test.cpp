@@ -233,6 +233,40 @@ TEST_F(TrainTest, DivergenceStopsWithTheCause) {
   EXPECT_THAT(read_text(run_dir("nan") + "/results.json"), HasSubstr("\"diverged\""));
 }
 
+// A power of two changes no bit in f32; the checkpoint carries the scale.
+TEST_F(TrainTest, ALossScaleChangesNothingInF32AndIsResumed) {
+  const std::string file = solver(500, 100, "lr: 0.1\nlength: 3e\ncheckpoint: {every: 1e}\n");
+  ASSERT_EQ(daybreak({"train", file, "--run", run_dir("plain")}).exit_code, 0);
+  const std::vector<std::string> scaled = {
+      DAYBREAK_BINARY, "train", file, "--run", run_dir("scaled"), "--set", "loss_scale=4096"};
+  ASSERT_EQ(run_command(scaled).exit_code, 0);
+  EXPECT_EQ(digest(run_dir("scaled")), digest(run_dir("plain")));
+  const std::string checkpoint = read_text(run_dir("scaled") + "/last.safetensors");
+  EXPECT_NE(checkpoint.find("\"loss_scale\":\"4096\""), std::string::npos);
+  EXPECT_EQ(read_text(run_dir("plain") + "/last.safetensors").find("loss_scale\":\"4096"),
+            std::string::npos);
+}
+
+TEST_F(TrainTest, AutoSaysWhatComputes) {
+  const std::string file = solver(100, 100, "lr: 0.1\nlength: 1e\n");
+  const CommandResult result = daybreak({"train", file, "--run", run_dir("auto")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, testing::ContainsRegex("device  (the CPU computes: |GPU 0 computes)"));
+  const CommandResult named = daybreak({"train", file, "--run", run_dir("cpu"), "--device", "cpu"});
+  EXPECT_THAT(named.err, testing::Not(HasSubstr("device  ")));
+}
+
+TEST_F(TrainTest, HalfPrecisionOnTheCpuIsRefusedInOneLine) {
+  const std::string file = solver(100, 100, "lr: 0.1\nlength: 1e\n");
+  const CommandResult result =
+      daybreak({"train", file, "--run", run_dir("f16"), "--device", "cpu", "--precision", "f16"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("f16 is not available on"));
+  EXPECT_THAT(result.err, HasSubstr("needs a GPU"));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  EXPECT_FALSE(fs::exists(run_dir("f16")));
+}
+
 TEST_F(TrainTest, ClassCountMustFitTheData) {
   write("net.yaml", std::regex_replace(net_text(), std::regex("outputs: 10"), "outputs: 7"));
   const std::string file = solver(100, 100, "lr: 0.1\nlength: 1e\n");

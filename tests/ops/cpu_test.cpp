@@ -144,6 +144,7 @@ TEST(CpuBackend, AccumulatesAndUpdates) {
       attrs.nesterov = attrs.centered = flag;
       SCOPED_TRACE(std::string(to_string(kind)) + (flag ? " nesterov/centered" : ""));
       check_optimizer(*backend, attrs);
+      check_guarded_update(*backend, attrs);
       attrs.decay = DecayForm::decoupled;
       attrs.lr_in_slot = kind == OptimizerKind::sgd;
       check_optimizer(*backend, attrs);

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "backend/cuda/chunks.h"
 #include "backend/cuda/index.h"
 #include "ops/op.h"
 
@@ -56,6 +57,89 @@ TEST(CudaIndex, WindowsAndWhatTheyCover) {
         EXPECT_EQ(covers(axis, o, i), outputs.begin <= o && o < outputs.end)
             << "in " << axis.in << " size " << axis.size << " stride " << axis.stride << " i " << i;
       }
+    }
+  }
+}
+
+TEST(CudaIndex, ConvolutionTapsAndTheirInverse) {
+  for (int in = 1; in <= 8; ++in) {
+    for (int size = 1; size <= 4; ++size) {
+      for (int stride = 1; stride <= 3; ++stride) {
+        for (int dilation = 1; dilation <= 2; ++dilation) {
+          for (int pad = 0; pad <= 3; ++pad) {
+            const int reach = dilation * (size - 1) + 1;
+            if (in + 2 * pad < reach) continue;
+            const int out = (in + 2 * pad - reach) / stride + 1;
+            const ConvAxis axis{in, out, size, stride, pad, dilation};
+            for (int k = 0; k < size; ++k) {
+              std::vector<int> met(in, -1);
+              for (int o = 0; o < out; ++o) {
+                const int expected = o * stride + k * dilation - pad;
+                const int i = conv_input(axis, o, k);
+                EXPECT_EQ(i, expected >= 0 && expected < in ? expected : -1);
+                if (i >= 0) met[i] = o;
+              }
+              for (int i = 0; i < in; ++i) EXPECT_EQ(conv_output(axis, i, k), met[i]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(CudaIndex, ColumnsAreCutWithoutGapsOrOverlap) {
+  for (const int rows : {1, 31, 32, 33, 64, 1000, 4097, 32768, 1 << 30}) {
+    for (const int channels : {1, 3, 64, 255, 256, 257, 4096}) {
+      for (const int groups : {1, 2, 128, 65535}) {
+        const ColumnShape shape = column_shape(groups, rows, channels);
+        ASSERT_GE(shape.splits, 1);
+        ASSERT_LE(shape.splits, 1024);  // y of a grid
+        int next = 0;
+        for (int split = 0; split < shape.splits; ++split) {
+          const Span span = shape.stretch(split);
+          ASSERT_EQ(span.begin, next);
+          ASSERT_LE(span.begin, span.end);
+          next = span.end;
+        }
+        EXPECT_EQ(next, rows) << groups << " x " << rows << " x " << channels;
+      }
+    }
+  }
+}
+
+TEST(CudaIndex, RowGridsCoverAndStayWithinTheLimits) {
+  for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{255}, std::int64_t{1} << 30}) {
+    for (const int columns : {1, 2, 3, 127, 128, 129, 1000, 8000000}) {
+      const RowGrid grid = row_grid(rows, columns);
+      EXPECT_EQ(grid.width * grid.height, 256u);
+      EXPECT_GE(static_cast<std::int64_t>(grid.blocks_x) * grid.height, rows);
+      EXPECT_GE(static_cast<std::int64_t>(grid.blocks_y) * grid.width, columns);
+      EXPECT_LE(grid.blocks_x, 2147483647u);
+      EXPECT_LE(grid.blocks_y, 65535u);
+      // launch_row() counts in int.
+      EXPECT_LE(static_cast<std::int64_t>(grid.blocks_x) * grid.height, 2147483647);
+    }
+  }
+}
+
+TEST(CudaIndex, ChunksHoldEveryTrainedElementOnce) {
+  const std::vector<UpdateGroup> groups = {{0, 1, 1.0f, 0.0f, false},
+                                           {16, 8192, 0.5f, 0.1f, false},
+                                           {8208, 5000, 1.0f, 0.0f, true},
+                                           {13216, 40000, 2.0f, 0.2f, false}};
+  std::vector<int> seen(53216, 0);
+  for (const Chunk& chunk : cut_chunks(groups)) {
+    ASSERT_GT(chunk.count, 0);
+    ASSERT_LE(chunk.count, kChunk);
+    for (int i = 0; i < chunk.count; ++i) ++seen[chunk.offset + i];
+    const UpdateGroup& group = groups[chunk.offset < 16 ? 0 : chunk.offset < 8208 ? 1 : 3];
+    EXPECT_EQ(chunk.lr_scale, group.lr_scale);
+    EXPECT_EQ(chunk.weight_decay, group.weight_decay);
+  }
+  for (const UpdateGroup& group : groups) {
+    for (std::size_t i = group.offset; i < group.offset + group.count; ++i) {
+      EXPECT_EQ(seen[i], group.frozen ? 0 : 1) << i;
     }
   }
 }

@@ -19,7 +19,7 @@ namespace daybreak {
 namespace {
 
 Backend& cuda() {
-  static const BackendPtr backend = make_cuda_backend(0);
+  static const BackendPtr backend = make_cuda_backend(0, /*engines=*/3);
   return *backend;
 }
 
@@ -186,6 +186,7 @@ TEST(CudaBackend, Updates) {
       attrs.nesterov = attrs.centered = flag;
       SCOPED_TRACE(std::string(to_string(kind)) + (flag ? " nesterov/centered" : ""));
       check_optimizer(cuda(), attrs);
+      check_guarded_update(cuda(), attrs);
       attrs.decay = DecayForm::decoupled;
       attrs.lr_in_slot = kind == OptimizerKind::sgd;
       check_optimizer(cuda(), attrs);

@@ -184,6 +184,7 @@ TEST(Optimizer, ReferenceInFloatFollowsTheHarness) {
   RefBackend backend;
   for (const OptimizerKind kind : {sgd, adagrad, rmsprop, adadelta, adam}) {
     check_optimizer(backend, {.kind = kind});
+    check_guarded_update(backend, {.kind = kind});
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/philox.h"
 #include "plan/small_nets.h"
+#include "support/forwarding_backend.h"
 
 namespace daybreak {
 namespace {
@@ -91,6 +92,36 @@ TEST(Executor, GradientsMatchCentralDifferences) {
       }
     }
     EXPECT_GE(checked, 15);
+  }
+}
+
+/// Its convolutions fail when they run.
+class Failing final : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
+    std::vector<KernelOffer> list = inner_.offers(query, reason);
+    if (query.op->kind() != OpKind::conv2d) return list;
+    struct Broken final : Kernel {
+      void run(const Bindings&) override { throw DeviceError("cudaLaunchKernel failed"); }
+    };
+    for (KernelOffer& offer : list) offer.make = [] { return std::make_unique<Broken>(); };
+    return list;
+  }
+};
+
+TEST(Executor, AnErrorOfAKernelNamesItsLayer) {
+  const BackendPtr cpu = make_cpu_backend(1);
+  Failing backend(*cpu);
+  Executor executor(residual_net(), backend);
+  const PlanId plan = executor.add_plan(request_for(executor.graph(), DType::f32));
+  executor.prepare();
+  try {
+    executor.forward(plan);
+    FAIL() << "a broken kernel ran";
+  } catch (const DeviceError& error) {
+    const std::string layer = executor.graph().nodes[0].layer;
+    EXPECT_EQ(std::string(error.what()), "layer \"" + layer + "\": cudaLaunchKernel failed");
   }
 }
 

@@ -39,6 +39,7 @@ class ForwardingBackend : public Backend {
     return inner_.optimizer(attrs, dtype);
   }
   MemoryPtr allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
+  std::size_t free_bytes() const override { return inner_.free_bytes(); }
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override {
     inner_.copy_in(to, from, bytes);
   }

@@ -43,6 +43,10 @@ void check_backend(Backend& backend, const Op& op, const std::vector<Shape>& inp
 /// a frozen one, clipping, gradient scale; slots, weights and grad_norm.
 void check_optimizer(Backend& backend, const OptimizerAttrs& attrs, double tolerance = 2e-6);
 
+/// Gradients that are not finite leave weights and slots as they are and back the loss scale off;
+/// good ones move them, and let it grow.
+void check_guarded_update(Backend& backend, const OptimizerAttrs& attrs);
+
 /// Compares y += x over tensors of odd sizes, in the plain layout.
 void check_accumulate(Backend& backend);
 

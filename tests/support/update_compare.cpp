@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -55,10 +56,11 @@ class Arena {
     for (DeviceTensor& tensor : tensors_) tensor.buffer->expect_guards("arena");
     g.buffer->expect_guards("gradients");
     device_scalars.expect_guards("scalars");
-    StepScalars after;
     backend_.copy_out(&after, device_scalars.data(), sizeof(StepScalars));
     return after.grad_norm;
   }
+
+  StepScalars after;  ///< what the kernels left
 
   std::vector<HostTensor> tensors() {
     std::vector<HostTensor> list;
@@ -109,6 +111,36 @@ void check_optimizer(Backend& backend, const OptimizerAttrs& attrs, double toler
       ASSERT_EQ(after[0].v[i], start[0].v[i]) << "a frozen weight has moved";
     }
   }
+}
+
+void check_guarded_update(Backend& backend, const OptimizerAttrs& attrs) {
+  Arena arena(backend, attrs);
+  StepScalars scalars;
+  scalars.lr = 0.1f;
+  scalars.momentum = 0.9f;
+  scalars.guarded = 1;
+  scalars.loss_scale = 64.0f;
+  scalars.scale_growth = 2.0f;
+  scalars.scale_backoff = 0.5f;
+  scalars.growth_interval = 1;
+  HostTensor gradients = random_tensor(7, -1.0, 1.0);
+  gradients.v[6000] = std::numeric_limits<double>::infinity();
+  const auto start = arena.tensors();
+  arena.step(gradients, scalars);
+  EXPECT_EQ(arena.after.skipped, 1u);
+  EXPECT_EQ(arena.after.loss_scale, 32.0f);
+  auto now = arena.tensors();
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    EXPECT_TRUE(now[i].v == start[i].v) << "a skipped update has changed array " << i;
+  }
+  gradients.v[6000] = 0.25;
+  StepScalars next = arena.after;
+  next.update = 2;
+  arena.step(gradients, next);
+  EXPECT_EQ(arena.after.skipped, 1u);
+  EXPECT_EQ(arena.after.loss_scale, 64.0f);
+  EXPECT_FALSE(arena.tensors()[0].v == start[0].v);
+  EXPECT_TRUE(std::isfinite(arena.after.grad_norm));
 }
 
 void check_accumulate(Backend& backend) {

@@ -280,6 +280,7 @@ class CpuBackend final : public Backend {
   }
 
   MemoryPtr allocate(std::size_t bytes) override { return allocate_cpu_memory(bytes); }
+  std::size_t free_bytes() const override { return available_host_memory(); }
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }

@@ -1,40 +1,18 @@
 #pragma once
 
 #include "backend/cuda/device.cuh"
+#include "backend/cuda/index.h"
 
 // Sums over the rows of a [rows, channels] matrix (channels last): statistics and gradients of
 // norms, gradients of biases. Two stages of fixed order, no atomics: blocks sum stretches of rows,
 // then one thread per channel adds the stretches in order.
 namespace daybreak::cuda {
 
-/// `groups` matrices of `rows` x `channels`, one behind the other; each is cut into `splits`
-/// stretches. The cut depends on the shape alone, so results do not depend on the GPU.
-struct ColumnShape {
-  int groups = 1, rows = 1, channels = 1;
-  int splits = 1;
-
-  __host__ __device__ int split_rows() const { return (rows + splits - 1) / splits; }
-  __host__ __device__ std::int64_t partials() const {
-    return static_cast<std::int64_t>(groups) * splits * channels;
-  }
-};
-
 /// Blocks are `width` channel packs by 256 / width rows.
 inline int column_block_width(int packs) {
   int width = 1;
   while (width < packs && width < kWarp) width *= 2;
   return width;
-}
-
-inline ColumnShape column_shape(int groups, int rows, int channels) {
-  constexpr std::int64_t kBlocks = 1024;
-  constexpr int kLeastRows = 32;
-  const std::int64_t across = (channels + 255) / 256;
-  std::int64_t splits = kBlocks / (across * groups);
-  const std::int64_t most = rows / kLeastRows;
-  if (splits > most) splits = most;
-  if (splits < 1) splits = 1;
-  return {groups, rows, channels, static_cast<int>(splits)};
 }
 
 struct ColumnLaunch {
@@ -61,9 +39,8 @@ __global__ void __launch_bounds__(kThreads)
   float sums[kSums][V] = {};
   if (inside) {
     term.begin(blockIdx.z, channel);
-    const int begin = blockIdx.y * shape.split_rows();
-    const int end = min(begin + shape.split_rows(), shape.rows);
-    for (int row = begin + threadIdx.y; row < end; row += blockDim.y) {
+    const Span rows = shape.stretch(blockIdx.y);
+    for (int row = rows.begin + threadIdx.y; row < rows.end; row += blockDim.y) {
       const std::int64_t at =
           (static_cast<std::int64_t>(blockIdx.z) * shape.rows + row) * shape.channels + channel;
       term.add(at, sums);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "backend/cuda/check.h"
+#include "backend/cuda/cudnn_graph.h"
 #include "core/error.h"
 
 namespace daybreak::cuda {
@@ -35,7 +36,10 @@ int checked_device(int device) {
 
 }  // namespace
 
-Context::Context(int device) : device_(checked_device(device)) {
+Context::Context(int device, int engines)
+    : device_(checked_device(device)),
+      max_engines_(engines),
+      conv_plans_(std::make_unique<ConvPlanCache>()) {
   check(cudaSetDevice(device_), "cudaSetDevice");
   check(cudaGetDeviceProperties(&properties_, device_), "cudaGetDeviceProperties");
   if (properties_.major < kOldestMajor) {
@@ -55,6 +59,7 @@ Context::Context(int device) : device_(checked_device(device)) {
 }
 
 Context::~Context() {
+  conv_plans_.reset();  // plans need cuDNN
   release();
 }
 

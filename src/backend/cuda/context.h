@@ -10,11 +10,14 @@
 
 namespace daybreak::cuda {
 
+class ConvPlanCache;
+
 /// What all kernels of one backend share: the device, one stream and the library handles.
 /// Kernels keep a pointer to it; the backend that owns it outlives them.
 class Context {
  public:
-  explicit Context(int device);
+  /// `engines`: of one convolution that are offered at most; an autotuner asks for more than one.
+  Context(int device, int engines);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -26,8 +29,9 @@ class Context {
   const cudaDeviceProp& properties() const { return properties_; }
   /// TF32 rounds the factors of f32 products to 11 bits; off unless a user allows it.
   bool allow_tf32 = false;
-  /// Engines of one convolution that are offered at most; the autotuner asks for more.
-  int max_engines = 3;
+  int max_engines() const { return max_engines_; }
+  /// The engines found so far: the same convolution occurs many times in a network.
+  ConvPlanCache& conv_plans() const { return *conv_plans_; }
 
  private:
   void release() noexcept;
@@ -37,6 +41,8 @@ class Context {
   cudnnHandle_t cudnn_ = nullptr;
   cublasLtHandle_t cublas_ = nullptr;
   cudaDeviceProp properties_{};
+  int max_engines_ = 1;
+  std::unique_ptr<ConvPlanCache> conv_plans_;
 };
 
 /// Owns a stretch of device memory. Throws DeviceError with the bytes wanted and free.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 #include "backend/cuda/context.h"
@@ -20,6 +21,8 @@ struct ConvProblem {
   int pad_h = 0, pad_w = 0;
   int dilation_h = 1, dilation_w = 1;
   ConvDirection direction = ConvDirection::forward;
+
+  auto operator<=>(const ConvProblem&) const = default;
 };
 
 /// The plain kernels, channels last, any groups, strides and dilations: for what cuDNN does not

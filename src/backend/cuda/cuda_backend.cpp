@@ -173,6 +173,14 @@ MemoryPtr CudaBackend::allocate(std::size_t bytes) {
   return std::make_unique<CudaMemory>(context_, bytes);
 }
 
+std::size_t CudaBackend::free_bytes() const {
+  // What the driver and the libraries may still load: modules with kernels, their stacks.
+  constexpr std::size_t kReserve = std::size_t{96} << 20;
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return free > kReserve ? free - kReserve : 0;
+}
+
 void CudaBackend::copy_in(std::byte* to, const void* from, std::size_t bytes) {
   upload(context_, to, from, bytes);
 }

@@ -12,7 +12,7 @@ namespace daybreak::cuda {
 /// device addresses, StepScalars included.
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(int device) : context_(device) {}
+  CudaBackend(int device, int engines) : context_(device, engines) {}
 
   std::string name() const override { return "cuda"; }
   std::string identity() const override;
@@ -26,6 +26,7 @@ class CudaBackend final : public Backend {
   KernelPtr accumulate(const TensorDesc& desc) override;
   std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) override;
   MemoryPtr allocate(std::size_t bytes) override;
+  std::size_t free_bytes() const override;
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override;
   void copy_out(void* to, const std::byte* from, std::size_t bytes) override;
   void synchronize() override;

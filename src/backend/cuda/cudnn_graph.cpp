@@ -280,15 +280,19 @@ void ConvRunner::run(const Context& context, void* x, void* w, void* y, void* wo
         "cudnnBackendExecute");
 }
 
-std::vector<ConvPlanPtr> find_conv_plans(const Context& context, const ConvProblem& problem,
-                                         int most, std::string* reason) {
-  std::vector<ConvPlanPtr> plans;
+namespace {
+
+ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
+  const auto most = static_cast<std::size_t>(context.max_engines());
+  ConvPlans answer;
   std::vector<std::int64_t> seen;
   try {
     const std::shared_ptr<const ConvGraph> graph = make_graph(context, problem);
-    for (cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    // The two heuristics differ in their order; what both leave out stands in the fallback list.
+    for (cudnnBackendHeurMode_t mode :
+         {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
       for (Descriptor& config : propose(graph->graph, mode)) {
-        if (static_cast<int>(plans.size()) >= most) return plans;
+        if (answer.plans.size() >= most) return answer;
         const std::optional<EngineFacts> engine = engine_facts(config);
         if (!engine || !acceptable(*engine, problem, context.allow_tf32)) continue;
         // One configuration per engine: its first is the best the heuristic knows.
@@ -296,16 +300,26 @@ std::vector<ConvPlanPtr> find_conv_plans(const Context& context, const ConvProbl
         ConvPlanPtr plan = make_plan(context, graph, std::move(config), engine->index);
         if (plan == nullptr) continue;
         seen.push_back(engine->index);
-        plans.push_back(std::move(plan));
+        answer.plans.push_back(std::move(plan));
       }
+      if (!answer.plans.empty()) return answer;
     }
   } catch (const DeviceError& error) {
     // cuDNN refuses some problems while they are described; another kernel has to serve them.
-    if (reason != nullptr) *reason = error.what();
-    return plans;
+    answer.reason = error.what();
+    return answer;
   }
-  if (plans.empty() && reason != nullptr) *reason = "no cuDNN engine fits";
-  return plans;
+  answer.reason = "no cuDNN engine fits";
+  return answer;
+}
+
+}  // namespace
+
+const ConvPlans& find_conv_plans(const Context& context, const ConvProblem& problem) {
+  std::map<ConvProblem, ConvPlans>& found = context.conv_plans().found;
+  const auto known = found.find(problem);
+  if (known != found.end()) return known->second;
+  return found.emplace(problem, ask_cudnn(context, problem)).first->second;
 }
 
 }  // namespace daybreak::cuda

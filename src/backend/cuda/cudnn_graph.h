@@ -3,6 +3,7 @@
 #include <cudnn_graph.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -70,10 +71,20 @@ class ConvRunner {
   void* bound_[4] = {};
 };
 
-/// Up to `most` engines for a problem, best guess first: deterministic ones that keep the precision
-/// of the type (no TF32, no Winograd or FFT for f32 unless the context allows TF32). `reason` gets
-/// cuDNN's words when the list is empty.
-std::vector<ConvPlanPtr> find_conv_plans(const Context& context, const ConvProblem& problem,
-                                         int most, std::string* reason);
+/// What cuDNN has said about a problem.
+struct ConvPlans {
+  std::vector<ConvPlanPtr> plans;
+  std::string reason;  ///< why there are none
+};
+
+/// Answers by problem. Making a plan may compile a kernel, so none is made twice.
+class ConvPlanCache {
+ public:
+  std::map<ConvProblem, ConvPlans> found;
+};
+
+/// Up to Context::max_engines() engines for a problem, best guess first: deterministic ones that
+/// keep the precision of the type (no Winograd, no FFT; no TF32 unless the context allows it).
+const ConvPlans& find_conv_plans(const Context& context, const ConvProblem& problem);
 
 }  // namespace daybreak::cuda

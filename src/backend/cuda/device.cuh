@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "backend/cuda/check.h"
+#include "backend/cuda/index.h"
 #include "core/philox.h"
 #include "core/shape.h"
 #include "ops/act_kind.h"
@@ -226,8 +227,6 @@ __device__ __forceinline__ T block_sum(T v, T* shared) {
   return v;
 }
 
-constexpr int kThreads = 256;
-
 /// Blocks of a grid-stride loop over `count` items.
 inline int loop_blocks(std::int64_t count, int per_block = kThreads) {
   const std::int64_t blocks = (count + per_block - 1) / per_block;
@@ -247,12 +246,8 @@ struct RowLaunch {
   dim3 grid, block;
 };
 inline RowLaunch row_launch(std::int64_t rows, int columns) {
-  int width = 1;
-  while (width < columns && width < 128) width *= 2;
-  const int height = kThreads / width;
-  return {dim3(static_cast<unsigned>((rows + height - 1) / height),
-               static_cast<unsigned>((columns + width - 1) / width)),
-          dim3(static_cast<unsigned>(width), static_cast<unsigned>(height))};
+  const RowGrid grid = row_grid(rows, columns);
+  return {dim3(grid.blocks_x, grid.blocks_y), dim3(grid.width, grid.height)};
 }
 __device__ __forceinline__ int launch_row() {
   return blockIdx.x * blockDim.y + threadIdx.y;

@@ -9,7 +9,7 @@
 /// with one line in `error` (of `error_bytes`, always terminated). `build_stamp` must equal the
 /// module's own: both are made from the interface headers, so a stale module is refused.
 extern "C" __attribute__((visibility("default"))) daybreak::Backend* daybreak_make_cuda_backend(
-    int device, const char* build_stamp, char* error, std::size_t error_bytes) {
+    int device, int engines, const char* build_stamp, char* error, std::size_t error_bytes) {
   const auto fail = [&](const char* text) -> daybreak::Backend* {
     if (error_bytes > 0) std::snprintf(error, error_bytes, "%s", text);
     return nullptr;
@@ -18,7 +18,7 @@ extern "C" __attribute__((visibility("default"))) daybreak::Backend* daybreak_ma
     return fail("libdaybreak_cuda.so is of another build than this program; build both together");
   }
   try {
-    return new daybreak::cuda::CudaBackend(device);
+    return new daybreak::cuda::CudaBackend(device, engines);
   } catch (const std::exception& failure) {
     return fail(failure.what());
   }

@@ -58,6 +58,25 @@ DAYBREAK_HOST_DEVICE constexpr Span adaptive_outputs(int in, int out, int i) {
   return {static_cast<int>(i * count / in), static_cast<int>(((i + 1) * count + in - 1) / in)};
 }
 
+/// One axis of a convolution.
+struct ConvAxis {
+  int in = 1, out = 1;
+  int size = 1, stride = 1, pad = 0, dilation = 1;
+};
+
+/// The input under tap `k` of output `o`; -1 outside the picture.
+DAYBREAK_HOST_DEVICE constexpr int conv_input(const ConvAxis& axis, int o, int k) {
+  const int i = o * axis.stride - axis.pad + k * axis.dilation;
+  return i < axis.in ? at_least(i, -1) : -1;
+}
+
+/// The output whose tap `k` lies on input `i`; -1 when there is none.
+DAYBREAK_HOST_DEVICE constexpr int conv_output(const ConvAxis& axis, int i, int k) {
+  const int reach = i + axis.pad - k * axis.dilation;
+  if (reach < 0 || reach % axis.stride != 0 || reach / axis.stride >= axis.out) return -1;
+  return reach / axis.stride;
+}
+
 /// One axis of a border operation.
 struct PadAxis {
   int in = 1, before = 0, after = 0;
@@ -120,6 +139,49 @@ DAYBREAK_HOST_DEVICE constexpr Span linear_outputs(int in, int scale, int i) {
 DAYBREAK_HOST_DEVICE constexpr float linear_weight(int in, int scale, int o, int i) {
   const LinearTap tap = linear_tap(in, scale, o);
   return (tap.low == i ? 1.0f - tap.fraction : 0.0f) + (tap.high == i ? tap.fraction : 0.0f);
+}
+
+/// A launch with one thread per (row, column): x of the grid runs over rows, which are many, y over
+/// columns; x of a block over columns, so that neighbours read neighbours.
+struct RowGrid {
+  unsigned blocks_x = 1, blocks_y = 1, width = 1, height = 1;
+};
+constexpr int kThreads = 256;
+constexpr RowGrid row_grid(std::int64_t rows, int columns) {
+  int width = 1;
+  while (width < columns && width < 128) width *= 2;
+  const int height = kThreads / width;
+  return {static_cast<unsigned>((rows + height - 1) / height),
+          static_cast<unsigned>((columns + width - 1) / width), static_cast<unsigned>(width),
+          static_cast<unsigned>(height)};
+}
+
+/// `groups` matrices of `rows` x `channels`, one behind the other, whose columns are summed; each
+/// is cut into `splits` stretches of rows. The cut depends on the shape alone, so results do not
+/// depend on the GPU.
+struct ColumnShape {
+  int groups = 1, rows = 1, channels = 1;
+  int splits = 1;
+
+  DAYBREAK_HOST_DEVICE constexpr int split_rows() const { return (rows + splits - 1) / splits; }
+  /// The rows of stretch `split`; may be empty.
+  DAYBREAK_HOST_DEVICE constexpr Span stretch(int split) const {
+    return {at_most(split * split_rows(), rows), at_most((split + 1) * split_rows(), rows)};
+  }
+  DAYBREAK_HOST_DEVICE constexpr std::int64_t partials() const {
+    return static_cast<std::int64_t>(groups) * splits * channels;
+  }
+};
+
+constexpr ColumnShape column_shape(int groups, int rows, int channels) {
+  constexpr std::int64_t kBlocks = 1024;
+  constexpr int kLeastRows = 32;
+  const std::int64_t across = (channels + 255) / 256;
+  std::int64_t splits = kBlocks / (across * groups);
+  const std::int64_t most = rows / kLeastRows;
+  if (splits > most) splits = most;
+  if (splits < 1) splits = 1;
+  return {groups, rows, channels, static_cast<int>(splits)};
 }
 
 /// The bits that decide about element `index` (NCHW order) of sample `n` of a dropout.

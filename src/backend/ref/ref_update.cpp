@@ -108,16 +108,6 @@ double sum_of_squares(const T* values, std::size_t count) {
   return sum;
 }
 
-/// The factor that gradients take: scale, then PyTorch's clipping by the norm of all of them.
-double gradient_factor(const StepScalars& scalars) {
-  double factor = scalars.grad_scale;
-  if (scalars.clip_norm > 0.0f) {
-    const double ratio = scalars.clip_norm / (double{scalars.grad_norm} + 1e-6);
-    if (!(ratio >= 1.0)) factor *= ratio;  // a norm of NaN must not pass unseen
-  }
-  return factor;
-}
-
 template <typename T>
 class RefUpdate final : public UpdateKernel {
  public:
@@ -129,27 +119,32 @@ class RefUpdate final : public UpdateKernel {
     for (const UpdateGroup& group : groups) {
       if (!group.frozen) sum += sum_of_squares(as<T>(gradients) + group.offset, group.count);
     }
-    scalars->grad_norm = static_cast<float>(std::sqrt(sum) * scalars->grad_scale);
+    scalars->grad_norm = gradient_norm_of(*scalars, std::sqrt(sum));
   }
 
   void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-              std::span<const UpdateGroup> groups, const StepScalars* scalars) override {
+              std::span<const UpdateGroup> groups, StepScalars* scalars) override {
     DAYBREAK_ASSERT(static_cast<int>(slots.size()) == attrs_.slots());
+    if (!skips_update(*scalars)) update_groups(weights, gradients, slots, groups, *scalars);
+    finish_update(*scalars);
+  }
+
+ private:
+  void update_groups(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
+                     std::span<const UpdateGroup> groups, const StepScalars& scalars) const {
     T* of_slots[3] = {};
     for (std::size_t i = 0; i < slots.size(); ++i) of_slots[i] = as<T>(slots[i]);
-    const double factor = gradient_factor(*scalars);
-    const double t = static_cast<double>(scalars->update);
-    Step step{0.0, scalars->momentum, scalars->update == 1,
-              1.0 - std::pow(double{scalars->momentum}, t),
-              1.0 - std::pow(double{attrs_.beta2}, t)};
+    const double factor = gradient_factor(scalars);
+    const double t = static_cast<double>(update_number(scalars));
+    Step step{0.0, scalars.momentum, update_number(scalars) == 1,
+              1.0 - std::pow(double{scalars.momentum}, t), 1.0 - std::pow(double{attrs_.beta2}, t)};
     for (const UpdateGroup& group : groups) {
       if (group.frozen) continue;
-      step.lr = double{scalars->lr} * group.lr_scale;
+      step.lr = double{scalars.lr} * group.lr_scale;
       update_group(as<T>(weights), as<T>(gradients), of_slots, group, step, factor);
     }
   }
 
- private:
   void update_group(T* w, const T* gradients, T* const* slots, const UpdateGroup& group,
                     const Step& step, double factor) const {
     const double decay = group.weight_decay;

@@ -1,0 +1,170 @@
+// Whole networks on the GPU against the CPU: gradients, loss curves, checkpoints, equal bits. As
+// cuda_test, the binary says how many tests were not run where there is no GPU, and ends with 0.
+// With --on-cpu the CPU takes the GPU's place: that tries the tests themselves.
+
+#include <cmath>
+#include <cstdio>
+
+#include <gtest/gtest.h>
+
+#include "backend/module.h"
+#include "support/train_rig.h"
+#include "train/device.h"
+#include "train/weights.h"
+
+namespace daybreak {
+namespace {
+
+constexpr const char* kSeedNet = "cfg/net/cifar10-darknet.yaml";
+constexpr const char* kHalfNet = "cfg/net/cifar10-darknet-half.yaml";
+constexpr int kCurveSteps = 50;
+
+bool on_cpu = false;
+
+Backend& cuda() {
+  static const BackendPtr backend = on_cpu ? make_cpu_backend(1) : make_cuda_backend(0);
+  return *backend;
+}
+Backend& cpu() {
+  static const BackendPtr backend = make_cpu_backend(0);
+  return *backend;
+}
+
+LossScaling scaling_for(DType dtype) {
+  return {.on = dtype == DType::f16};
+}
+
+TEST(CudaTraining, TheProbeOfAutoPasses) {
+  EXPECT_NO_THROW(check_backend_works(cuda()));
+}
+
+TEST(CudaTraining, FirstStepGradientsOfTheSeedNetwork) {
+  TrainRig here(kSeedNet, cpu(), {.batch = 16}), there(kSeedNet, cuda(), {.batch = 16});
+  const double expected = here.forward_backward(0), actual = there.forward_backward(0);
+  EXPECT_NEAR(actual, expected, 1e-4 * expected);
+  const GradientDifference difference = compare_gradients(there.executor(), here.executor());
+  std::printf("gradients: f32 whole %.2e, worst %.2e (%s)\n", difference.whole, difference.worst,
+              difference.worst_name.c_str());
+  EXPECT_LE(difference.whole, 1e-3);
+  EXPECT_LE(difference.worst, 5e-3) << difference.worst_name;
+}
+
+// Sixteen bits through 38 convolutions: the direction must be that of f32, and the length nearly
+// so.
+TEST(CudaTraining, FirstStepGradientsInSixteenBits) {
+  TrainRig here(kSeedNet, cuda(), {.batch = 16});
+  const double expected = here.forward_backward(0);
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    SCOPED_TRACE(to_string(dtype));
+    // A scale at which nothing overflows, so that every gradient can be compared.
+    LossScaling scaling = scaling_for(dtype);
+    scaling.scale = 128.0f;
+    TrainRig there(kSeedNet, cuda(), {.dtype = dtype, .batch = 16, .scaling = scaling});
+    const double actual = there.forward_backward(0);
+    EXPECT_NEAR(actual, expected, 2e-2 * expected);
+    const GradientDifference difference = compare_gradients(there.executor(), here.executor());
+    std::printf("gradients: %s whole %.2e, cosine %.4f\n", to_string(dtype), difference.whole,
+                difference.cosine);
+    EXPECT_GE(difference.cosine, dtype == DType::bf16 ? 0.97 : 0.99);
+  }
+}
+
+std::vector<double> loss_curve(Backend& backend, DType dtype) {
+  TrainRig rig(kHalfNet, backend, {.dtype = dtype, .batch = 32, .scaling = scaling_for(dtype)});
+  std::vector<double> losses;
+  for (int i = 0; i < kCurveSteps; ++i) losses.push_back(rig.step());
+  std::printf("curve: %s %s first %.4f last %.4f, %u skipped\n", backend.name().c_str(),
+              to_string(dtype), losses.front(), losses.back(),
+              rig.executor().read_scalars().skipped);
+  return losses;
+}
+
+// Mean over ten steps: single losses drift apart as rounding errors grow.
+double mean(const std::vector<double>& losses, int begin) {
+  double sum = 0.0;
+  for (int i = begin; i < begin + 10; ++i) sum += losses[i];
+  return sum / 10.0;
+}
+
+TEST(CudaTraining, LossCurvesOfFiftyStepsAgree) {
+  const std::vector<double> expected = loss_curve(cpu(), DType::f32);
+  EXPECT_LT(mean(expected, 40), 0.7 * expected[0]) << "the network has not learned";
+  const struct {
+    DType dtype;
+    double first, curve;
+  } kRows[] = {{DType::f32, 1e-3, 0.05}, {DType::bf16, 2e-2, 0.15}, {DType::f16, 5e-3, 0.15}};
+  for (const auto& row : kRows) {
+    SCOPED_TRACE(to_string(row.dtype));
+    const std::vector<double> actual = loss_curve(cuda(), row.dtype);
+    EXPECT_NEAR(actual[0], expected[0], row.first * expected[0]);
+    // Scaled training begins with skipped steps, so its curve lags by a few.
+    if (row.dtype == DType::f16) {
+      EXPECT_LT(mean(actual, 40), 0.8 * expected[0]);
+      continue;
+    }
+    for (int begin = 0; begin < kCurveSteps; begin += 10) {
+      EXPECT_NEAR(mean(actual, begin), mean(expected, begin), row.curve * expected[0]) << begin;
+    }
+  }
+}
+
+TEST(CudaTraining, CheckpointsMoveBetweenDevices) {
+  TrainRig here(kHalfNet, cpu(), {}), there(kHalfNet, cuda(), {});
+  for (int i = 0; i < 3; ++i) here.step();
+  write_weights(there.executor(), "cpu", read_weights(here.executor()), /*partial=*/false);
+  write_slots(there.executor(), "cpu", read_slots(here.executor()));
+  EXPECT_EQ(weights_digest(there.executor()), weights_digest(here.executor())) << "bits were lost";
+  const std::vector<float> expected = here.predict(5), actual = there.predict(5);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(actual[i], expected[i], 1e-3f + 1e-3f * std::abs(expected[i])) << i;
+  }
+  there.executor().scalars().update = here.executor().scalars().update;
+  there.step();
+  write_weights(here.executor(), "cuda", read_weights(there.executor()), /*partial=*/false);
+  write_slots(here.executor(), "cuda", read_slots(there.executor()));
+  EXPECT_EQ(weights_digest(here.executor()), weights_digest(there.executor())) << "bits were lost";
+  EXPECT_TRUE(std::isfinite(here.step()));
+}
+
+TEST(CudaTraining, EqualRunsGiveEqualBits) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    SCOPED_TRACE(to_string(dtype));
+    std::string digests[3];
+    for (std::string& digest : digests) {
+      TrainRig rig(kHalfNet, cuda(), {.dtype = dtype, .batch = 16, .scaling = scaling_for(dtype)});
+      for (int i = 0; i < 5; ++i) rig.step();
+      digest = weights_digest(rig.executor());
+    }
+    EXPECT_EQ(digests[0], digests[1]);
+    EXPECT_EQ(digests[0], digests[2]);
+  }
+}
+
+TEST(CudaTraining, ADynamicScaleFindsItsLevel) {
+  TrainRig rig(kHalfNet, cuda(),
+               {.dtype = DType::f16,
+                .batch = 32,
+                .scaling = {.on = true, .scale = 16777216.0f, .interval = 10}});
+  for (int i = 0; i < 40; ++i) rig.step();
+  const StepScalars& kept = rig.executor().read_scalars();
+  std::printf("loss scale: %g after 40 steps, %u skipped\n", kept.loss_scale, kept.skipped);
+  EXPECT_GT(kept.skipped, 0u) << "2^24 cannot fit into f16";
+  EXPECT_LT(kept.loss_scale, 16777216.0f);
+  EXPECT_GT(kept.loss_scale, 1.0f);
+  EXPECT_TRUE(std::isfinite(rig.step()));
+}
+
+}  // namespace
+}  // namespace daybreak
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  daybreak::on_cpu = argc > 1 && std::string(argv[1]) == "--on-cpu";
+  std::string why;
+  if (!daybreak::on_cpu && !testing::GTEST_FLAG(list_tests) && !daybreak::cuda_available(&why)) {
+    std::printf("skipped: no CUDA device (%s); %d tests not run\n", why.c_str(),
+                testing::UnitTest::GetInstance()->total_test_count());
+    return 0;
+  }
+  return RUN_ALL_TESTS();
+}
