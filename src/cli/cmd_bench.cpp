@@ -101,7 +101,8 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
                                                    100.0 * gflops / std::max(peak, 1.0), peak)
                                      : "";
     fmt::print(
-        "{}: {}, batch {}, {} threads: {}, {:.1f} ms a step, {:.0f} GFLOP/s{}, peak memory {}, started in {:.2f} s\n",
+        "{}: {}, batch {}, {} threads: {}, {:.1f} ms a step, {:.0f} GFLOP/s{}, peak memory {}, "
+        "started in {:.2f} s\n",
         mode == Mode::train ? "train" : "infer", net.executor().graph().name, options.batch,
         net.threads(), image_rate_text(options.batch / median), median * 1e3, gflops, share,
         format_bytes(peak_rss_bytes()), std::max(0.0, first_step - median));

@@ -46,7 +46,7 @@ struct OptimizerSpec {
   double rho = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
-  double bias_lr = 1.0;         ///< factor on the learning rate of biases and norm shifts
+  double bias_lr = 1.0;              ///< factor on the learning rate of biases and norm shifts
   std::vector<LrGroup> groups = {};  ///< the first that matches counts
   bool operator==(const OptimizerSpec&) const = default;
 };

@@ -176,7 +176,8 @@ DAYBREAK_MULTIARCH void row_range(const Job& job, std::int64_t begin, std::int64
       const int top = oh * op.stride_h - op.pad_top;
       const int bottom = std::min(top + op.size_h, job.in.height);
       for (int h = std::max(top, 0); h < bottom; ++h) {
-        const float* row = reinterpret_cast<const float*>(job.x) + job.in.offset(i) + std::int64_t{h} * job.in.width;
+        const float* row = reinterpret_cast<const float*>(job.x) + job.in.offset(i) +
+                           std::int64_t{h} * job.in.width;
         for (int kw = 0; kw < op.size_w; ++kw) {
           const int shift = kw - op.pad_left;
           const int last = std::min(job.out.width, job.in.width - shift);

@@ -24,8 +24,8 @@ inline bool whole_planes(const Planes& all, const ChannelPart& part) {
 /// (plain; blocked with a multiple of the block before and in them) are one memcpy; NHWC copies
 /// runs of channels per pixel; blocked tensors with odd channels go channel by channel.
 template <typename T>
-void move_channels(const Planes& all, const ChannelPart& part, std::int64_t n, T* whole,
-                   T* piece, MoveChannels direction) {
+void move_channels(const Planes& all, const ChannelPart& part, std::int64_t n, T* whole, T* piece,
+                   MoveChannels direction) {
   const bool to_part = direction == MoveChannels::to_part;
   const auto copy = [&](T* a, T* b, std::int64_t count) {
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
