@@ -1,13 +1,11 @@
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "backend/cpu/kernel.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "ops/box_overlap.h"
 #include "ops/head_loss_cpu.h"
-#include "ops/ssd_loss.h"
+#include "ops/ssd_loss_math.h"
 
 // A picture at a time, in double. The first round matches anchors and truths, because the loss is
 // divided by the positives of the whole batch; the second computes losses and gradients.
@@ -72,19 +70,11 @@ struct Job {
   }
 };
 
-bool is_used(const float* row) {
-  return row[0] >= 0.0f && row[3] > 0.0f && row[4] > 0.0f;
-}
-
-Box4 box_of(const float* row) {
-  return {row[1], row[2], row[3], row[4]};
-}
-
 void check_categories(const Job& job) {
   for (int n = 0; n < job.s.samples; ++n) {
     for (int m = 0; m < job.s.truths; ++m) {
       const float* row = job.rows(n) + 5 * m;
-      if (!is_used(row) || row[0] < static_cast<float>(job.s.classes)) continue;
+      if (!ssd_is_used(row) || row[0] < static_cast<float>(job.s.classes)) continue;
       throw DataError("category " + std::to_string(static_cast<int>(row[0])) +
                       " of a box of sample " + std::to_string(n) + " of the batch is outside 0.." +
                       std::to_string(job.s.classes - 1));
@@ -99,14 +89,15 @@ void match_picture(const Job& job, std::int64_t n) {
   std::int32_t* forced = job.work.forced + n * job.s.truths;
   double* best_of_truth = job.work.best + n * job.s.truths;
   std::fill(best_of_truth, best_of_truth + job.s.truths, -1.0);
+  std::fill(forced, forced + job.s.truths, -1);
   for (std::int64_t p = 0; p < places; ++p) {
     const SsdPlace& place = job.s.places[static_cast<std::size_t>(p)];
     const Box4 prior{place.cx, place.cy, place.w, place.h};
     double best = -1.0;
     match[p] = -1;
     for (int m = 0; m < job.s.truths; ++m) {
-      if (!is_used(rows + 5 * m)) continue;
-      const double overlap = iou_of(prior, box_of(rows + 5 * m));
+      if (!ssd_is_used(rows + 5 * m)) continue;
+      const double overlap = iou_of(prior, ssd_box(rows + 5 * m));
       if (overlap > best_of_truth[m]) {
         best_of_truth[m] = overlap;
         forced[m] = static_cast<std::int32_t>(p);
@@ -117,36 +108,9 @@ void match_picture(const Job& job, std::int64_t n) {
     }
   }
   for (int m = 0; m < job.s.truths; ++m) {
-    if (is_used(rows + 5 * m)) match[forced[m]] = m;
+    if (ssd_is_used(rows + 5 * m) && forced[m] >= 0) match[forced[m]] = m;
   }
   job.work.positives[n] = static_cast<std::int32_t>(places - std::count(match, match + places, -1));
-}
-
-// Cross-entropy with `label`; writes `scale` times its gradient unless g is null.
-double class_loss(const float* z, std::int64_t stride, int count, int label, double scale,
-                  float* g) {
-  double most = z[0], sum = 0.0;
-  for (int c = 1; c < count; ++c) most = std::max<double>(most, z[c * stride]);
-  for (int c = 0; c < count; ++c) sum += std::exp(z[c * stride] - most);
-  for (int c = 0; g && c < count; ++c) {
-    const double p = std::exp(z[c * stride] - most) / sum;
-    g[c * stride] = static_cast<float>(scale * (p - (c == label ? 1.0 : 0.0)));
-  }
-  return most + std::log(sum) - z[label * stride];
-}
-
-double box_loss(const SsdPlace& place, const float* x, const Box4& truth, double scale, float* g) {
-  const std::array<double, 4> target = ssd_offsets(place, {truth.x, truth.y, truth.w, truth.h});
-  double sum = 0.0;
-  for (int k = 0; k < 4; ++k) {
-    const double off = x[k * place.stride] - target[static_cast<std::size_t>(k)];
-    const double size = std::abs(off);
-    sum += size < 1.0 ? 0.5 * off * off : size - 0.5;
-    if (!g) continue;
-    const double slope = size < 1.0 ? off : (off > 0.0 ? 1.0 : -1.0);
-    g[k * place.stride] = static_cast<float>(scale * slope);
-  }
-  return sum;
 }
 
 // The `wanted` anchors with the highest loss come first in order[0 .. count); their losses summed.
@@ -162,8 +126,8 @@ double hard_negatives(const Job& job, std::int64_t n, std::int64_t count, std::i
   for (std::int64_t k = 0; k < std::min(wanted, count); ++k) {
     const SsdPlace& place = job.s.places[static_cast<std::size_t>(order[k])];
     float* g = job.gradient(n, place);
-    sum += class_loss(job.numbers(n, place) + 4 * place.stride, place.stride, 1 + job.s.classes, 0,
-                      job.scale, g ? g + 4 * place.stride : nullptr);
+    sum += ssd_class_loss(job.numbers(n, place) + 4 * place.stride, place.stride, 1 + job.s.classes,
+                          0, job.scale, g ? g + 4 * place.stride : nullptr);
   }
   return sum;
 }
@@ -181,14 +145,14 @@ void picture_loss(const Job& job, std::int64_t n) {
     const int m = job.work.match[n * places + p];
     if (m < 0) {
       job.work.background[n * places + p] =
-          class_loss(x + 4 * place.stride, place.stride, outputs, 0, 0.0, nullptr);
+          ssd_class_loss(x + 4 * place.stride, place.stride, outputs, 0, 0.0, nullptr);
       job.work.order[n * places + count++] = static_cast<std::int32_t>(p);
       continue;
     }
     const float* row = job.rows(n) + 5 * m;
-    sum += box_loss(place, x, box_of(row), job.scale, g);
-    sum += class_loss(x + 4 * place.stride, place.stride, outputs, static_cast<int>(row[0]) + 1,
-                      job.scale, g ? g + 4 * place.stride : nullptr);
+    sum += ssd_box_loss(place, x, ssd_box(row), job.scale, g);
+    sum += ssd_class_loss(x + 4 * place.stride, place.stride, outputs, static_cast<int>(row[0]) + 1,
+                          job.scale, g ? g + 4 * place.stride : nullptr);
   }
   const double wanted = job.s.negatives * job.work.positives[n];
   sum += hard_negatives(job, n, count, static_cast<std::int64_t>(wanted));

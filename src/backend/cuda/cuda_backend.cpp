@@ -57,10 +57,11 @@ Offers dispatch(Context& context, const KernelQuery& query, std::string* reason)
     case OpKind::reshape:
       return reshape_offers(context, query, reason);
     case OpKind::multiply:
+      return multiply_offers(context, query, reason);
     case OpKind::slice:
+      return slice_offers(context, query, reason);
     case OpKind::reorg:
-      refuse(reason, "there is no CUDA kernel for it yet; use --device cpu");
-      return {};
+      return reorg_offers(context, query, reason);
     case OpKind::softmax_xent:
     case OpKind::hinge:
       return label_loss_offers(context, query, reason);
@@ -69,10 +70,10 @@ Offers dispatch(Context& context, const KernelQuery& query, std::string* reason)
       return elementwise_loss_offers(context, query, reason);
     case OpKind::yolo_loss:
       return yolo_loss_offers(context, query, reason);
-    case OpKind::ssd_loss:
     case OpKind::region_loss:
-      refuse(reason, "ssd and region heads train on the CPU only");
-      return {};
+      return region_loss_offers(context, query, reason);
+    case OpKind::ssd_loss:
+      return ssd_loss_offers(context, query, reason);
     case OpKind::topk_count:
       return topk_offers(context, query, reason);
   }

@@ -25,10 +25,15 @@ Offers label_loss_offers(Context& context, const KernelQuery& query, std::string
 Offers linear_offers(Context& context, const KernelQuery& query, std::string* reason);
 /// BatchNorm and InstanceNorm.
 Offers norm_offers(Context& context, const KernelQuery& query, std::string* reason);
+Offers multiply_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers pad_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers pool_offers(Context& context, const KernelQuery& query, std::string* reason);
+Offers region_loss_offers(Context& context, const KernelQuery& query, std::string* reason);
+Offers reorg_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers reshape_offers(Context& context, const KernelQuery& query, std::string* reason);
+Offers slice_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers softmax_offers(Context& context, const KernelQuery& query, std::string* reason);
+Offers ssd_loss_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers topk_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers upsample_offers(Context& context, const KernelQuery& query, std::string* reason);
 Offers yolo_loss_offers(Context& context, const KernelQuery& query, std::string* reason);
