@@ -11,6 +11,9 @@ plot (.svg) are made from that file, so a comparison may be made in several shor
 
 Every figure is a median over rounds; brackets are min - max. Peak memory of PyTorch is the smallest of all its
 modes. Start-up and torch.compile are in the cold time, which no ratio contains.
+
+With --device cuda the same on a GPU: PyTorch with cudnn.benchmark, its fused SGD, and compiled with CUDA graphs;
+memory is what a program has taken of the GPU's, ceilings are products of large matrices and a copy.
 """
 import argparse
 import datetime
@@ -20,14 +23,14 @@ import tempfile
 from collections import namedtuple
 
 import result_files
-from workers import ROOT, Daybreak, Failed, Torch, Watch, allocators, describe_machine
+from workers import ROOT, Daybreak, Failed, Torch, Watch, allocators, describe_machine, peak_bytes
 
 Cell = namedtuple("Cell", "net batch precision")
 NETS = ["cifar10-darknet", "cifar10-darknet-half", "cifar10-resnet18", "wrn22", "fashion-mnist"]
 QUICK = [Cell("cifar10-darknet", 128, "f32"), Cell("cifar10-darknet", 128, "bf16"),
          Cell("cifar10-resnet18", 128, "f32"), Cell("wrn22", 128, "f32"), Cell("cifar10-darknet", 8, "f32"),
          Cell("cifar10-darknet", 256, "f32")]
-TOLERANCE = {"f32": 1e-3, "bf16": 3e-2}  # of the losses, relative
+TOLERANCE = {"f32": 1e-3, "bf16": 3e-2, "f16": 3e-2}  # of the losses, relative
 FEWEST_LOSSES = 5
 MOST_DRIFT, MOST_FOREIGN, MOST_STEAL, LEAST_SCALING = 0.10, 0.05, 0.01, 1.8
 
@@ -39,7 +42,7 @@ def parse():
                         help="an interpreter with PyTorch; repeatable (default: /usr/bin/python3, Debian's)")
     parser.add_argument("--net", nargs="+", default=NETS, choices=NETS)
     parser.add_argument("--batch", nargs="+", type=int, default=[8, 32, 128, 256])
-    parser.add_argument("--precision", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
+    parser.add_argument("--precision", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16", "f16"])
     parser.add_argument("--quick", action="store_true", help=f"short rounds, and of the chosen cells only {len(QUICK)} typical ones")
     parser.add_argument("--modes", nargs="+", default=["contiguous", "channels_last", "compiled"],
                         choices=["contiguous", "channels_last", "compiled"], help="PyTorch's, to be tried")
@@ -47,6 +50,7 @@ def parse():
                         help="to be tried: the first with every mode, the others with the fastest (default: all)")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, help="of a round (default 6, --quick 1.5; whole steps)")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--name", default="comparison", help="of the files in bench/results")
     parser.add_argument("--results", default=str(ROOT / "bench/results"), help="the folder of results")
@@ -63,14 +67,14 @@ def try_mode(torch, cell, state, args, mode, allocator, tried):
         say(f"  PyTorch {torch.version} has no torch.compile: skipped")
         return None
     try:
-        worker = torch.start(cell, state, mode, allocator, args.threads)
+        worker = torch.start(cell, state, mode, allocator, args.threads, args.device)
         worker.round(args.seconds / 2)
     except Failed as error:
         say(f"  PyTorch {torch.version}, {mode}, {allocator}: skipped: {error}")
         return None
     say(f"  {worker.label}: {cell.batch / worker.step_seconds:.1f} img/s")
     tried.append({"mode": mode, "allocator": allocator, "seconds_per_step": worker.step_seconds,
-                  "peak_rss_bytes": worker.last["peak_rss_bytes"], "cold_seconds": worker.cold_seconds})
+                  "peak_bytes": peak_bytes(worker.last, args.device), "cold_seconds": worker.cold_seconds})
     return worker
 
 
@@ -133,7 +137,7 @@ def baseline_result(torch, cell, ours, worker, tried, times):
     compiled = [t["cold_seconds"] for t in tried if t["mode"] == "compiled"]
     result = {"version": torch.version, "label": worker.label, "threads": worker.last["threads"],
               "seconds_per_step": other, "losses": worker.last["losses"], "losses_differ": worst,
-              "equal_work": equal, "peak_rss_bytes": min(t["peak_rss_bytes"] for t in tried),
+              "equal_work": equal, "peak_bytes": min(t["peak_bytes"] for t in tried),
               "cold_seconds": worker.cold_seconds, "compile_cold_seconds": max(compiled, default=None),
               "tried": tried}
     if equal:
@@ -167,7 +171,7 @@ def measure(cell, daybreak, torches, args):
     return {"net": cell.net, "batch": cell.batch, "precision": cell.precision, "pairs": args.pairs,
             "round_seconds": args.seconds, "date": str(datetime.date.today()), "threads": ours.last["threads"],
             "backend": ours.last["backend"], "seconds_per_step": times["daybreak"],
-            "losses": ours.last["losses"], "peak_rss_bytes": ours.last["peak_rss_bytes"],
+            "losses": ours.last["losses"], "peak_bytes": peak_bytes(ours.last, args.device),
             "cold_seconds": ours.cold_seconds, "watch": watch.stop(),
             "baselines": [baseline_result(t, cell, ours, w, tried, times) for t, w, tried in found]}
 
@@ -195,14 +199,18 @@ def main():
     cells = [Cell(n, b, p) for n in args.net for p in args.precision for b in args.batch]
     if args.quick:
         cells = [cell for cell in QUICK if cell in cells]
-    daybreak = Daybreak(args.daybreak, args.threads)
+    if args.device == "cuda":
+        args.allocators = args.allocators[:1]
+        args.modes = [mode for mode in args.modes if mode != "contiguous"]
+    daybreak = Daybreak(args.daybreak, args.threads, args.device)
     torches = [Torch(python) for python in args.python or ["/usr/bin/python3"]]
     for torch in torches:
         if torch.version is None:
             sys.exit(f"{torch.python} has no PyTorch; Debian's is the package python3-torch")
     say(f"daybreak {daybreak.version}; {', '.join('PyTorch ' + t.version for t in torches)}; {args.threads} threads; "
         f"malloc: {', '.join(allocators())}")
-    store = result_files.Store(args.results, args.name, describe_machine(args.threads), daybreak.version)
+    gpu = daybreak.gpu() if args.device == "cuda" else None
+    store = result_files.Store(args.results, args.name, describe_machine(args.threads, gpu), daybreak.version)
     before = probe_again(daybreak, daybreak.ceilings())
     for cell in cells:
         say(f"{cell.net}, batch {cell.batch}, {cell.precision}")

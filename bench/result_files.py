@@ -14,6 +14,11 @@ def rate_text(cell, seconds):
     return spread([cell["batch"] / s for s in seconds], 1)
 
 
+def peak(entry):
+    """Peak bytes of a cell or a baseline; the name of before there were GPUs is understood."""
+    return entry["peak_bytes"] if "peak_bytes" in entry else entry["peak_rss_bytes"]
+
+
 def title(cell):
     return f"{cell['net']}, batch {cell['batch']}, {cell['precision']}"
 
@@ -21,11 +26,11 @@ def title(cell):
 def summary(cell):
     """A few lines about one cell."""
     lines = [f"{title(cell)}: daybreak {rate_text(cell, cell['seconds_per_step'])} img/s, "
-             f"{cell['peak_rss_bytes'] / 1e6:.0f} MB"]
+             f"{peak(cell) / 1e6:.0f} MB"]
     for base in cell["baselines"]:
         ratio = f"ratio {spread(base['ratios'], 2)}" if "ratios" in base else "no ratio: the work differs"
         lines.append(f"  {base['label']}: {rate_text(cell, base['seconds_per_step'])} img/s, {ratio}; memory "
-                     f"{cell['peak_rss_bytes'] / base['peak_rss_bytes']:.2f} of {base['peak_rss_bytes'] / 1e6:.0f} MB; "
+                     f"{peak(cell) / peak(base):.2f} of {peak(base) / 1e6:.0f} MB; "
                      f"losses within {base['losses_differ']:.1g}")
     lines += [f"  VOID: {reason}" for reason in cell["void"]]
     return "\n".join(lines)
@@ -38,7 +43,8 @@ def table(data):
              f"{machine['linux']}; {data['daybreak']}; {cells[0]['backend']}.",
              "Made by `bench/compare.py`: full training steps of whole networks in alternating rounds of one run, "
              "median (min - max); a ratio above 1 means daybreak is faster. The first losses of both agree, or there "
-             "is no ratio. Memory is the peak resident size; PyTorch's is the smallest of its modes.", "",
+             "is no ratio. Memory is " + ("what a program has taken of the GPU's" if machine.get("gpu") else
+                                          "the peak resident size") + "; PyTorch's is the smallest of its modes.", "",
              "| network | batch | | daybreak img/s | PyTorch, its best mode | img/s | ratio | memory | losses within |",
              "|---|---|---|---|---|---|---|---|---|"]
     for cell in cells:
@@ -49,9 +55,8 @@ def table(data):
             lines.append(
                 f"| {cell['net']} | {cell['batch']} | {cell['precision']} | {rate_text(cell, cell['seconds_per_step'])} "
                 f"| {base['label'].removeprefix('PyTorch ')} | {rate_text(cell, base['seconds_per_step'])} | {ratio} | "
-                f"{cell['peak_rss_bytes'] / 1e6:.0f} / {base['peak_rss_bytes'] / 1e6:.0f} MB = "
-                f"{cell['peak_rss_bytes'] / base['peak_rss_bytes']:.2f} | {base['losses_differ']:.1g} |")
-    lines += ["", "| run | FMA GFLOP/s, 1 and all threads, before / after | bf16 | memory GB/s | cold seconds, daybreak "
+                f"{peak(cell) / 1e6:.0f} / {peak(base) / 1e6:.0f} MB = {peak(cell) / peak(base):.2f} | {base['losses_differ']:.1g} |")
+    lines += ["", "| run | f32 GFLOP/s, 1 and all threads, before / after | bf16 | memory GB/s | cold seconds, daybreak "
               "and PyTorch (compiled) | other processes, steal |", "|---|---|---|---|---|---|"]
     lines += [machine_row(cell) for cell in cells]
     reasons = [f"* {title(cell)} is void: {'; '.join(cell['void'])}" for cell in cells if cell["void"]]

@@ -22,9 +22,10 @@ def parse():
     parser.add_argument("--state", required=True, help="weights and batch, as daybreak wrote them")
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16", "f16"])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--mode", default="channels_last", choices=["contiguous", "channels_last", "compiled"],
-                        help="compiled: torch.compile over channels_last")
+                        help="compiled: torch.compile over channels_last, on a GPU with its CUDA graphs")
     return parser.parse_args()
 
 
@@ -35,6 +36,13 @@ from torch_nets import NETS  # noqa: E402
 
 TYPES = {"F32": torch.float32, "U8": torch.uint8, "I32": torch.int32}
 MOST_LOSSES = 20
+ON_GPU = ARGS.device == "cuda"
+SHORT = torch.float16 if ARGS.precision == "f16" else torch.bfloat16
+
+
+def taken_of_gpu():
+    """Most bytes that PyTorch's allocator has held of the GPU, beside the driver's and the libraries' own."""
+    return torch.cuda.max_memory_reserved() if ON_GPU else 0
 
 
 def read_state(path):
@@ -78,17 +86,27 @@ class Training:
         if ARGS.mode != "contiguous":
             net = net.to(memory_format=torch.channels_last)
             self.x = self.x.contiguous(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4)
+        net, self.x, self.y = net.to(ARGS.device), self.x.to(ARGS.device), self.y.to(ARGS.device)
+        fused = {"fused": True} if ON_GPU else {}
+        self.optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4, **fused)
         self.loss_function = torch.nn.CrossEntropyLoss(label_smoothing=smoothing)
-        self.model = torch.compile(net) if ARGS.mode == "compiled" else net
+        self.scaler = torch.amp.GradScaler(ARGS.device) if ARGS.precision == "f16" else None
+        self.model = net
+        if ARGS.mode == "compiled":
+            self.model = torch.compile(net, mode="reduce-overhead") if ON_GPU else torch.compile(net)
         self.losses = []
 
     def step(self):
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=ARGS.precision == "bf16"):
+        with torch.autocast(ARGS.device, SHORT, enabled=ARGS.precision != "f32"):
             loss = self.loss_function(self.model(self.x), self.y)
-        loss.backward()
-        self.optimizer.step()
+        if self.scaler is None:
+            loss.backward()
+            self.optimizer.step()
+        else:
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         if len(self.losses) < MOST_LOSSES:
             self.losses.append(float(loss))
 
@@ -97,18 +115,23 @@ class Training:
         for _ in range(count):
             start = time.perf_counter()
             self.step()
+            if ON_GPU:
+                torch.cuda.synchronize()
             seconds.append(time.perf_counter() - start)
         return seconds
 
     def answer(self, seconds):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"seconds": seconds, "losses": self.losses, "threads": torch.get_num_threads(),
-                          "peak_rss_bytes": peak, "since_start": time.perf_counter() - STARTED,
+                          "peak_rss_bytes": peak, "device_bytes": taken_of_gpu(), "since_start": time.perf_counter() - STARTED,
                           "backend": f"PyTorch {torch.__version__}"}), flush=True)
 
 
 def main():
     torch.set_num_threads(ARGS.threads)
+    if ON_GPU:  # f32 means f32 on both sides; the fastest engines are searched for
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     training = Training()
     training.answer(training.timed_steps(ARGS.warmup))
     for line in sys.stdin:

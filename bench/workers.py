@@ -6,6 +6,7 @@ import pathlib
 import platform
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -82,22 +83,23 @@ class Torch:
         words = result.stdout.split()
         self.version, self.compiles = (words[0], words[1] == "True") if len(words) == 3 else (None, False)
 
-    def start(self, cell, state, mode, allocator, threads, warmup=2):
+    def start(self, cell, state, mode, allocator, threads, device="cpu", warmup=2):
         command = [self.python, str(ROOT / "bench/torch_train.py"), "--net", cell.net, "--state", state, "--precision",
-                   cell.precision, "--mode", mode, "--threads", str(threads), "--warmup", str(warmup)]
+                   cell.precision, "--mode", mode, "--device", device, "--threads", str(threads), "--warmup",
+                   str(warmup)]
         return Worker(f"PyTorch {self.version}, {mode}, {allocator}", command,
                       environment(threads, allocators()[allocator]))
 
 
 class Daybreak:
-    def __init__(self, binary, threads):
-        self.binary, self.threads = binary, threads
+    def __init__(self, binary, threads, device="cpu"):
+        self.binary, self.threads, self.device = binary, threads, device
         version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
         self.version = version.stdout.strip() or "unknown"
 
     def command(self, cell, *more):
         return [self.binary, "bench", "train", str(ROOT / f"cfg/net/{cell.net}.yaml"), "--batch", str(cell.batch),
-                "--precision", cell.precision, "--threads", str(self.threads), *more]
+                "--precision", cell.precision, "--device", self.device, "--threads", str(self.threads), *more]
 
     def dump(self, cell, path):
         result = subprocess.run(self.command(cell, "--dump", path), capture_output=True, text=True, check=False)
@@ -107,9 +109,18 @@ class Daybreak:
     def start(self, cell, warmup=2):
         return Worker("daybreak", self.command(cell, "--paired", "--warmup", str(warmup)), environment(self.threads))
 
+    def gpu(self):
+        """How `bench machine` names the GPU, in its first line."""
+        result = subprocess.run([self.binary, "bench", "machine", "--device", self.device], capture_output=True,
+                                text=True, check=False)
+        if result.returncode != 0:
+            sys.exit(result.stderr.strip() or "bench machine failed")
+        return result.stdout.splitlines()[0]
+
     def ceilings(self):
-        """Rows of `bench machine`: one thread, and all."""
-        result = subprocess.run([self.binary, "bench", "machine", "--threads", str(self.threads), "--json", "-"],
+        """Rows of `bench machine`: one thread, and all; of a GPU one row, whose fma_gflops are those of products."""
+        result = subprocess.run([self.binary, "bench", "machine", "--device", self.device, "--threads",
+                                 str(self.threads), "--json", "-"],
                                 capture_output=True, text=True, check=True)
         return json.loads(result.stdout.strip().splitlines()[-1])
 
@@ -141,7 +152,13 @@ class Watch:
         return {"steal": (steal - self.start[1]) / available, "foreign": max(0.0, foreign / available)}
 
 
-def describe_machine(threads):
+def peak_bytes(answer, device):
+    """Peak memory in an answer of a worker: of the process, or on the GPU what the program has taken of it."""
+    return answer["peak_rss_bytes" if device == "cpu" else "device_bytes"]
+
+
+def describe_machine(threads, gpu=None):
+    """`gpu`: how the backend names it, when it is what is measured."""
     model = "unknown processor"
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
@@ -149,4 +166,5 @@ def describe_machine(threads):
                 model = line.split(":", 1)[1].strip()
                 break
     gigabytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    return {"processor": model, "threads": threads, "memory_gb": round(gigabytes), "linux": platform.release()}
+    machine = {"processor": model, "threads": threads, "memory_gb": round(gigabytes), "linux": platform.release()}
+    return machine if gpu is None else dict(machine, gpu=gpu)

@@ -98,6 +98,24 @@ class Memory {
 };
 using MemoryPtr = std::unique_ptr<Memory>;
 
+/// Work that was queued once, to be queued again as a whole: the same kernels on the same
+/// addresses.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay() = 0;
+};
+using RecordingPtr = std::unique_ptr<Recording>;
+
+/// What keeps count of training steps on the device (step_scalars.h).
+enum class StepWork : std::uint8_t {
+  first_batch,  ///< take_batch() with x[0], the loss, and x[1], hits first (null: none)
+  next_batch,   ///< the same for a further batch of the step
+  end,          ///< end_step() into the ring y
+};
+
+struct BatchRecipe;  // backend/batch_recipe.h
+
 /// Executes operations somewhere: `ref` (plain loops, the specification), `cpu`, `cuda`.
 class Backend {
  public:
@@ -140,8 +158,26 @@ class Backend {
   /// not.
   virtual std::size_t free_bytes() const { return std::numeric_limits<std::size_t>::max(); }
   virtual void copy_in(std::byte* to, const void* from, std::size_t bytes) = 0;
+  /// As copy_in, but in the order of all other work and without waiting for it where the backend
+  /// can; `from` may change at once.
+  virtual void send(std::byte* to, const void* from, std::size_t bytes) {
+    copy_in(to, from, bytes);
+  }
   virtual void copy_out(void* to, const std::byte* from, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
+
+  /// Work of StepWork on numbers of type `dtype` (f32; f64 on the reference backend); null: not on
+  /// this backend.
+  virtual KernelPtr step_work(StepWork, DType) { return nullptr; }
+  /// Makes batches out of pictures that are resident: x[0] the pictures, x[1] labels of all, x[2]
+  /// the epoch's order (u32), y the batch's pictures, w[0] its labels; null: not on this backend.
+  virtual KernelPtr batch_maker(const BatchRecipe&) { return nullptr; }
+  /// True when work can be recorded. Between begin_recording() and end_recording() kernels are
+  /// noted instead of run; nothing may be allocated, copied from or to the host, or waited for.
+  virtual bool can_record() const { return false; }
+  virtual void begin_recording() {}
+  /// Ends it in any case; throws DeviceError when what was queued cannot be recorded.
+  virtual RecordingPtr end_recording() { return nullptr; }
 };
 using BackendPtr = std::unique_ptr<Backend>;
 

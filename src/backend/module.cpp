@@ -82,11 +82,11 @@ bool cuda_available(std::string* why) {
   return driver_has_gpu(why);
 }
 
-BackendPtr make_cuda_backend(int device, int engines) {
+namespace {
+
+BackendPtr open_module(int device, int engines) {
   const fs::path path = find_module();
   if (path.empty()) fail(kNotBuilt);
-  std::string why;
-  if (!driver_has_gpu(&why)) fail(why);
   void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr) fail("the module cannot be opened: " + dl_error());
   using MakeFunction = Backend* (*)(int, int, const char*, char*, std::size_t);
@@ -96,6 +96,18 @@ BackendPtr make_cuda_backend(int device, int engines) {
   BackendPtr backend(make(device, engines, DAYBREAK_BUILD_STAMP, error, sizeof error));
   if (backend == nullptr) fail(error);
   return backend;
+}
+
+}  // namespace
+
+BackendPtr make_cuda_backend(int device, int engines) {
+  std::string why;
+  if (!cuda_available(&why)) fail(why);
+  return open_module(device, engines);
+}
+
+BackendPtr make_cuda_offers() {
+  return open_module(/*device=*/-1, /*engines=*/0);
 }
 
 }  // namespace daybreak

@@ -13,6 +13,11 @@ namespace daybreak {
 /// another build.
 BackendPtr make_cuda_backend(int device, int engines = 1);
 
+/// The same without a GPU: it offers own kernels, so that plans can be made and looked at anywhere,
+/// and has neither memory nor engines of cuDNN. Throws DeviceError where the module or a library of
+/// it is missing.
+BackendPtr make_cuda_offers();
+
 /// True when make_cuda_backend can work: module, driver and a GPU are there. Asks the driver only,
 /// so it is quick where there is none; `why` (may be null) says what is missing.
 bool cuda_available(std::string* why);

@@ -25,21 +25,51 @@ struct StepScalars {
   float scale_growth = 1.0f;   ///< factor of loss_scale after growth_interval good updates
   float scale_backoff = 1.0f;  ///< factor of loss_scale after a skipped update
   std::uint32_t growth_interval = 0;  ///< 0: loss_scale never grows
+  std::uint64_t epoch = 0;            ///< 0-based, and ...
+  std::uint64_t first_sample = 0;     ///< ... place in its order of the batch's first sample: for
+                                      ///< batches that are made on the device
 
   // Kept by the kernels.
   float loss_scale = 1.0f;         ///< the gradient of the loss; gradients are divided by it
   float grad_norm = 0.0f;          ///< written by the norm kernel: before clipping, unscaled
   std::uint32_t good_updates = 0;  ///< since loss_scale changed or an update was skipped
   std::uint32_t skipped = 0;       ///< updates skipped since the slots were new
+  std::uint32_t batches = 0;       ///< of this step so far; 0: nobody adds losses up
+  double loss_sum = 0.0;           ///< over them
+  std::uint32_t hits = 0;          ///< over them: samples whose best score was the right one
+  std::uint32_t halted = 0;        ///< 1: a step was not finite; nothing is updated any more
 };
+
+/// What a step did, written by the device into a ring, for when somebody asks.
+struct StepRecord {
+  double loss = 0.0;        ///< mean over the step's batches
+  float grad_norm = 0.0f;   ///< before clipping, unscaled
+  float loss_scale = 1.0f;  ///< of the next step
+  std::uint32_t hits = 0;
+  std::uint32_t good_updates = 0;
+  std::uint32_t skipped = 0;  ///< updates, since the slots were new, this one included
+  std::uint32_t skips = 0;    ///< 1: this update was skipped
+};
+
+/// Records a ring has; that of update u is at (u - 1) % kStepRecords.
+constexpr std::uint64_t kStepRecords = 64;
 
 /// Bytes of the part that the host sends before every step.
 constexpr std::size_t kHostScalarBytes = offsetof(StepScalars, loss_scale);
 
 constexpr float kLargestFloat = 3.402823466e38f;
 
+/// True when training is lost: the loss, or gradients that no scale explains, are not finite. The
+/// weights then stay as they are until the host looks.
+DAYBREAK_HOST_DEVICE inline bool halts(const StepScalars& s) {
+  if (s.batches == 0) return false;
+  if (s.halted != 0 || !(s.loss_sum - s.loss_sum == 0.0)) return true;
+  return s.guarded == 0 && !(s.grad_norm <= kLargestFloat);
+}
+
 /// True when the gradients of this step must not reach the weights.
 DAYBREAK_HOST_DEVICE inline bool skips_update(const StepScalars& s) {
+  if (halts(s)) return true;
   return s.guarded != 0 && !(s.grad_norm <= kLargestFloat);  // also for a norm of NaN
 }
 
@@ -65,6 +95,7 @@ DAYBREAK_HOST_DEVICE inline double gradient_factor(const StepScalars& s) {
 /// when the gradients were not finite; grow after an interval of good updates, unless the scale
 /// would become infinite.
 DAYBREAK_HOST_DEVICE inline void finish_update(StepScalars& s) {
+  if (halts(s)) return;
   if (skips_update(s)) {
     ++s.skipped;
     s.good_updates = 0;
@@ -75,6 +106,30 @@ DAYBREAK_HOST_DEVICE inline void finish_update(StepScalars& s) {
   s.good_updates = 0;
   const float grown = s.loss_scale * s.scale_growth;
   if (grown <= kLargestFloat) s.loss_scale = grown;
+}
+
+/// Adds a batch of a step to its sums; `first`: they start anew.
+DAYBREAK_HOST_DEVICE inline void take_batch(StepScalars& s, double loss, double hits, bool first) {
+  if (first) {
+    s.batches = s.hits = 0;
+    s.loss_sum = 0.0;
+  }
+  ++s.batches;
+  s.loss_sum += loss;
+  s.hits += static_cast<std::uint32_t>(hits);
+}
+
+/// After finish_update(): what the step did. One that is lost stops all that follow.
+DAYBREAK_HOST_DEVICE inline void end_step(StepScalars& s, StepRecord* ring) {
+  StepRecord& record = ring[(s.update - 1) % kStepRecords];
+  record.loss = s.loss_sum / s.batches;
+  record.grad_norm = s.grad_norm;
+  record.loss_scale = s.loss_scale;
+  record.hits = s.hits;
+  record.good_updates = s.good_updates;
+  record.skipped = s.skipped;
+  record.skips = skips_update(s) ? 1 : 0;
+  if (halts(s)) s.halted = 1;
 }
 
 /// How the loss is scaled so that small gradients survive 16-bit floats. Results do not change but

@@ -96,6 +96,8 @@ BenchNet::BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int 
   executor_->scalars().lr =
       0.001f;  // small: first losses must not drown in rounding, see bench/compare.py
   executor_->scalars().momentum = 0.9f;
+  executor_->set_loss_scaling({.on = dtype == DType::f16});
+  runner_ = std::make_unique<StepRunner>(*executor_);
 }
 
 void BenchNet::fill_inputs(int classes) {
@@ -146,19 +148,23 @@ void BenchNet::dump(const std::string& path) {
 }
 
 void BenchNet::step() {
-  if (mode_ == Mode::train) executor_->send_scalars();
-  executor_->forward(plan_);
   if (mode_ == Mode::eval) {
+    executor_->forward(plan_);
     backend_->synchronize();
     return;
   }
-  executor_->backward(plan_);
-  executor_->gradient_norm();
-  executor_->update();
-  backend_->synchronize();
-  if (losses_.size() < kMostLosses) {
-    losses_.push_back(executor_->read_scalar(plan_, executor_->graph().loss));
+  runner_->queue({plan_});
+  if (losses_.size() < kMostLosses || runner_->queued() == StepRunner::most()) {
+    for (const StepRecord& record : runner_->read()) {
+      if (losses_.size() < kMostLosses) losses_.push_back(record.loss);
+    }
   }
+  backend_->synchronize();
+}
+
+std::size_t BenchNet::device_bytes() const {
+  const int slots = mode_ == Mode::train ? OptimizerAttrs{}.slots() : 0;
+  return memory_need(*executor_, slots, /*accumulates=*/false).total();
 }
 
 double BenchNet::flops_per_step() const {

@@ -9,6 +9,7 @@
 #include "io/safetensors.h"
 #include "plan/choose.h"
 #include "plan/executor.h"
+#include "plan/step_runner.h"
 
 namespace daybreak {
 
@@ -33,7 +34,7 @@ class BenchNet {
   BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int batch, int height,
            int width);
 
-  /// One forward pass, or one whole training step: forward, backward, norm, update.
+  /// One forward pass, or one whole training step: forward, backward, norm, update. Waits for it.
   void step();
   /// The losses of the first training steps, kMostLosses at most: with those of another program
   /// that started from the same dump they prove equal work.
@@ -49,6 +50,8 @@ class BenchNet {
   int threads() const { return threads_; }
   /// Floating-point operations of one step: 3x the forward pass in training.
   double flops_per_step() const;
+  /// Bytes that the network takes of the backend's memory.
+  std::size_t device_bytes() const;
 
  private:
   struct Input {
@@ -65,10 +68,19 @@ class BenchNet {
   BackendPtr backend_;
   std::unique_ptr<KernelChooser> chooser_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<StepRunner> runner_;
   PlanId plan_ = -1;
   std::vector<Input> inputs_;
   std::vector<double> losses_;
 };
+
+/// What a device can do at most, measured now through its backend's own kernels.
+struct DeviceCeilings {
+  double f32_gflops = 0.0;        ///< a product of large matrices
+  double bf16_gflops = 0.0;       ///< the same in bf16
+  double bandwidth_gbytes = 0.0;  ///< a copy, bytes read and written
+};
+DeviceCeilings probe_device(Backend& backend);
 
 /// Peak resident memory of this process so far.
 std::size_t peak_rss_bytes();

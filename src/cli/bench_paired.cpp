@@ -32,6 +32,7 @@ void answer(BenchNet& net, const std::vector<double>& seconds) {
                                        {"threads", net.threads()},
                                        {"peak_rss_bytes", peak_rss_bytes()},
                                        {"arena_bytes", net.executor().arena_bytes()},
+                                       {"device_bytes", net.device_bytes()},
                                        {"backend", net.backend().identity()}};
   fmt::print("{}\n", json.dump());
   std::fflush(stdout);

@@ -18,6 +18,7 @@
 #include "core/text.h"
 #include "report/table.h"
 #include "report/text.h"
+#include "train/device.h"
 #include "train/session.h"
 
 namespace daybreak {
@@ -56,6 +57,49 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Bytes that the tensors of all steps of a plan have, each read or written once: what a training
+// step moves at least with these kernels, but for parameters and slots.
+double plan_gbytes(const Plan& plan) {
+  double bytes = 0.0;
+  const auto add = [&](TensorId id) {
+    if (id != kNone) bytes += static_cast<double>(plan.tensors[id].desc.bytes);
+  };
+  for (const PlanStep& step : plan.steps) {
+    for (const auto* ids : {&step.x, &step.dx, &step.w, &step.dw}) {
+      for (const TensorId id : *ids) add(id);
+    }
+    for (const TensorId id : {step.y, step.dy, step.aux}) add(id);
+  }
+  return bytes * 1e-9;
+}
+
+// What a step is compared with, measured now on the device that takes it.
+struct Ceilings {
+  const char* name = "FMA peak";
+  double gflops = 1.0;
+  double bandwidth_gbytes = 0.0, step_gbytes = 0.0;  // 0: not known
+
+  double share_of_bandwidth(double seconds) const {
+    return bandwidth_gbytes > 0.0 ? step_gbytes / seconds / bandwidth_gbytes : 0.0;
+  }
+};
+
+Ceilings ceilings_of(BenchNet& net, const CommonOptions& common) {
+  Ceilings ceilings;
+  if (net.backend().name() == "cuda") {
+    const DeviceCeilings device = probe_device(net.backend());
+    const bool wide = common.precision_value() == Precision::f32;
+    ceilings.name = wide ? "f32 products' rate" : "bf16 products' rate";
+    ceilings.gflops = wide ? device.f32_gflops : device.bf16_gflops;
+    ceilings.bandwidth_gbytes = device.bandwidth_gbytes;
+    ceilings.step_gbytes = plan_gbytes(net.executor().plan(net.plan()));
+  } else {
+    ceilings.gflops = probe_fma_gflops(net.threads(), 0.2);
+  }
+  ceilings.gflops = std::max(ceilings.gflops, 1.0);
+  return ceilings;
+}
+
 int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode mode) {
   const auto [height, width] = parse_size(options.size);
   BenchNet net(options.path, common, mode, options.batch, height, width);
@@ -75,18 +119,19 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
-  // The ceiling of another device is not known here.
-  const bool on_cpu = net.backend().name() == "cpu";
-  const double peak = on_cpu ? probe_fma_gflops(net.threads(), 0.2) : 0.0;
+  const Ceilings ceilings = ceilings_of(net, common);
   const double gflops = net.flops_per_step() / median * 1e-9;
   nlohmann::ordered_json json = {{"images_per_second", options.batch / median},
                                  {"seconds_per_step", median},
                                  {"batch", options.batch},
                                  {"precision", common.precision.empty() ? "f32" : common.precision},
                                  {"steps", options.steps},
-                                 {"share_of_peak", peak > 0.0 ? gflops / peak : 0.0},
+                                 {"share_of_peak", gflops / ceilings.gflops},
                                  {"gflops", gflops},
-                                 {"peak_gflops", peak},
+                                 {"peak_gflops", ceilings.gflops},
+                                 {"bandwidth_gbytes", ceilings.bandwidth_gbytes},
+                                 {"step_gbytes", ceilings.step_gbytes},
+                                 {"share_of_bandwidth", ceilings.share_of_bandwidth(median)},
                                  {"seconds_min", seconds.front()},
                                  {"seconds_max", seconds.back()},
                                  {"seconds_to_first_step", first_step},
@@ -95,11 +140,17 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
                                  {"threads", net.threads()},
                                  {"peak_rss_bytes", peak_rss_bytes()},
                                  {"arena_bytes", net.executor().arena_bytes()},
+                                 {"device_bytes", net.device_bytes()},
                                  {"backend", net.backend().identity()}};
   if (common.json != "-") {
-    const std::string share = on_cpu ? fmt::format(" ({:.0f} % of the FMA peak of {:.0f})",
-                                                   100.0 * gflops / std::max(peak, 1.0), peak)
-                                     : "";
+    std::string share =
+        fmt::format(" ({:.0f} % of the {} of {:.0f})", 100.0 * gflops / ceilings.gflops,
+                    ceilings.name, ceilings.gflops);
+    if (ceilings.step_gbytes > 0.0) {
+      share +=
+          fmt::format(", {:.0f} GB/s ({:.0f} % of a copy's {:.0f})", ceilings.step_gbytes / median,
+                      100.0 * ceilings.share_of_bandwidth(median), ceilings.bandwidth_gbytes);
+    }
     fmt::print(
         "{}: {}, batch {}, {} threads: {}, {:.1f} ms a step, {:.0f} GFLOP/s{}, peak memory {}, "
         "started in {:.2f} s\n",
@@ -133,7 +184,7 @@ int bench_layers(const BenchOptions& options, const CommonOptions& common) {
                {"GFLOP/s", Align::right},
                {"of peak", Align::right}});
   const std::vector<StepTime> times = net.executor().profile(net.plan(), options.steps);
-  const double peak = probe_fma_gflops(net.threads(), 0.3);
+  const double peak = ceilings_of(net, common).gflops;
   double total = 0.0;
   for (const StepTime& time : times) total += time.seconds;
   std::map<std::string, double> groups;
@@ -166,7 +217,25 @@ int bench_layers(const BenchOptions& options, const CommonOptions& common) {
   return 0;
 }
 
+int bench_device(const CommonOptions& common) {
+  const BackendPtr backend = make_backend(common.device, 1);
+  const DeviceCeilings ceilings = probe_device(*backend);
+  if (common.json != "-") {
+    fmt::print(
+        "{}\nproducts of 8192 x 8192: {:.0f} GFLOP/s in f32, {:.0f} in bf16; copy: {:.0f} GB/s\n",
+        backend->identity(), ceilings.f32_gflops, ceilings.bf16_gflops, ceilings.bandwidth_gbytes);
+  }
+  const auto rows =
+      nlohmann::ordered_json::array({{{"threads", 0},
+                                      {"fma_gflops", ceilings.f32_gflops},
+                                      {"bf16_gflops", ceilings.bf16_gflops},
+                                      {"bandwidth_gbytes", ceilings.bandwidth_gbytes}}});
+  write_json_result(common, rows.dump());
+  return 0;
+}
+
 int bench_machine(const CommonOptions& common) {
+  if (common.device.starts_with("cuda")) return bench_device(common);
   Table table({{"threads", Align::right},
                {"f32 FMA GFLOP/s", Align::right},
                {"bf16 GFLOP/s", Align::right},

@@ -123,7 +123,13 @@ void Executor::upload(PlanId id, InputRole role, const void* data, std::size_t b
   DAYBREAK_ASSERT(value != kNone);
   const TensorId tensor = plan.value_tensor[value];
   DAYBREAK_ASSERT(plan.tensors[tensor].desc.bytes == bytes);
-  backend_.copy_in(address(plan, tensor), data, bytes);
+  backend_.send(address(plan, tensor), data, bytes);
+}
+
+std::byte* Executor::place(PlanId id, ValueId value) {
+  if (value == kNone) return nullptr;
+  const Plan& plan = plans_[id]->plan;
+  return address(plan, plan.value_tensor[value]);
 }
 
 void Executor::run(PlanId id, std::size_t begin, std::size_t end) {
@@ -198,7 +204,7 @@ double Executor::read_scalar(PlanId id, ValueId value) {
 }
 
 void Executor::send_scalars() {
-  backend_.copy_in(scalar_memory_->data(), &scalars_, kHostScalarBytes);
+  backend_.send(scalar_memory_->data(), &scalars_, kHostScalarBytes);
 }
 
 const StepScalars& Executor::read_scalars() {
@@ -239,11 +245,19 @@ void Executor::set_optimizer(const OptimizerAttrs& attrs) {
     restore_scalars(fresh);
   }
   optimizer_attrs_ = attrs;
+  ++changes_;
 }
 
 float Executor::gradient_norm() {
   optimizer_->norm(params_.gradients_base(), groups_, device_scalars());
   return read_scalars().grad_norm;
+}
+
+void Executor::queue_update() {
+  optimizer_->norm(params_.gradients_base(), groups_, device_scalars());
+  const std::vector<std::byte*> slots = params_.slot_bases();
+  optimizer_->update(params_.weights_base(), params_.gradients_base(), slots, groups_,
+                     device_scalars());
 }
 
 void Executor::update() {

@@ -36,7 +36,8 @@ class Executor {
   /// Fills every parameter by its initialisation, keyed by name and seed.
   void initialize(std::uint64_t seed);
 
-  /// Copies a graph input to its place: u8 pictures [N, H, W, C], i32 labels [N], f32 targets.
+  /// Copies a graph input to its place: u8 pictures [N, H, W, C], i32 labels [N], f32 targets;
+  /// without waiting for work that is queued, where the backend can.
   void upload(PlanId plan, InputRole role, const void* data, std::size_t bytes);
   void forward(PlanId plan);
   void backward(PlanId plan);
@@ -45,6 +46,8 @@ class Executor {
   /// The gradient of a graph input, when the plan was asked for it.
   void read_input_gradient(PlanId plan, ValueId value, std::vector<float>& out);
   double read_scalar(PlanId plan, ValueId value);
+  /// Where a kept value or a graph input lies on the device; null when the plan has none.
+  std::byte* place(PlanId plan, ValueId value);
 
   /// Step, lr, momentum, ...: the host's part is sent to the backend by send_scalars(); the part
   /// that kernels keep is up to date after read_scalars() and gradient_norm().
@@ -58,11 +61,21 @@ class Executor {
 
   /// Chooses the optimizer; its slots are dropped and zeroed unless it keeps the same type.
   void set_optimizer(const OptimizerAttrs& attrs);
-  void set_groups(std::vector<UpdateGroup> groups) { groups_ = std::move(groups); }
+  void set_groups(std::vector<UpdateGroup> groups) {
+    groups_ = std::move(groups);
+    ++changes_;
+  }
   /// The global gradient norm, before clipping and without the loss scale.
   float gradient_norm();
   /// Updates the weights, unless skips_update(scalars()); moves the loss scale.
   void update();
+  /// Norm and update are queued and nothing is read: count_update() then says that one was made.
+  void queue_update();
+  void count_update() { ++scalars_.update; }
+  /// Rises whenever work that was recorded before would no longer be right: another optimizer,
+  /// other groups.
+  int changes() const { return changes_; }
+  StepScalars* device_scalars() { return reinterpret_cast<StepScalars*>(scalar_memory_->data()); }
   /// Micro-batches: the gradients of the first start a sum, those of the others are added, and
   /// finish_accumulation makes the sum the gradient. Memory is taken by prepare_accumulation.
   void prepare_accumulation();
@@ -72,6 +85,7 @@ class Executor {
 
   const Graph& graph() const { return graph_; }
   Backend& backend() { return backend_; }
+  DType param_dtype() const { return dtype_; }
   ParamStore& params() { return params_; }
   const Plan& plan(PlanId id) const { return plans_[id]->plan; }
   std::size_t arena_bytes() const { return arena_bytes_; }
@@ -104,14 +118,13 @@ class Executor {
   DType dtype_;
   ParamStore params_;
   std::vector<std::unique_ptr<BoundPlan>> plans_;
-  StepScalars* device_scalars() { return reinterpret_cast<StepScalars*>(scalar_memory_->data()); }
-
   MemoryPtr arena_, constants_, scalar_memory_, accumulated_;
   std::size_t arena_bytes_ = 0;
   StepScalars scalars_;
   std::optional<OptimizerAttrs> optimizer_attrs_;
   std::unique_ptr<UpdateKernel> optimizer_;
   std::vector<UpdateGroup> groups_;
+  int changes_ = 0;
   KernelPtr accumulate_, copy_gradients_;
 
   void run_flat(Kernel& kernel, std::byte* from, std::byte* to);

@@ -144,12 +144,20 @@ bool CheckpointObserver::due(const TrainingState& state) const {
                     state.step == schedule.epoch_end_step(epoch), epoch + 1);
 }
 
-void CheckpointObserver::on_step(const StepEvent& event) {
-  // At the end of an epoch the evaluation comes first: on_epoch saves.
+// At the end of an epoch the evaluation comes first: on_epoch saves.
+bool CheckpointObserver::due_within_epoch(const TrainingState& state) const {
   const Schedule& schedule = session_.schedule();
-  const std::int64_t epoch = schedule.position(event.state.step - 1).epoch;
-  const bool epoch_end = event.state.step == schedule.epoch_end_step(epoch);
-  if (save_requested() || (due(event.state) && !epoch_end)) save(event.state, /*best=*/false);
+  const std::int64_t epoch = schedule.position(state.step - 1).epoch;
+  return state.step != schedule.epoch_end_step(epoch) && due(state);
+}
+
+bool CheckpointObserver::wants_weights(const TrainingState& state) const {
+  return due_within_epoch(state);
+}
+
+void CheckpointObserver::on_step(const StepEvent& event) {
+  if (!event.settled) return;  // a signal is kept until the weights are those of the state
+  if (save_requested() || due_within_epoch(event.state)) save(event.state, /*best=*/false);
 }
 
 void CheckpointObserver::on_epoch(const EpochEvent& event) {

@@ -26,12 +26,14 @@ class CheckpointObserver final : public Observer {
       : session_(session), store_(store), config_(std::move(config)) {}
 
   void on_step(const StepEvent& event) override;
+  bool wants_weights(const TrainingState& state) const override;
   void on_epoch(const EpochEvent& event) override;
   /// Saves now, as when a signal asks for it.
   void save(const TrainingState& state, bool best);
 
  private:
   bool due(const TrainingState& state) const;
+  bool due_within_epoch(const TrainingState& state) const;
 
   Session& session_;
   CheckpointStore& store_;

@@ -59,8 +59,9 @@ LrFindResult find_lr(Session& session, const LrRangeOptions& options,
   LoaderOptions loader_options = phase.loader;
   // Its own stream of batches: training afterwards sees what it would have seen anyway.
   loader_options.seed ^= static_cast<std::uint64_t>(Purpose::lr_find) << 56;
-  Loader loader(session.data().train, loader_options);
-  loader.start(0, 0);
+  const std::unique_ptr<BatchFeeder> feeder =
+      make_host_feeder(session.data().train, loader_options);
+  feeder->start(0, 0);
   Supervised recipe(executor);
   LrRangeRecorder record(options);
   while (record.state() == LrRangeState::running) {
@@ -72,7 +73,7 @@ LrFindResult find_lr(Session& session, const LrRangeOptions& options,
     knobs.step = static_cast<std::uint64_t>(record.points());
     double loss = 0.0;
     try {
-      loss = recipe.step(phase.plans, loader, knobs).loss;
+      loss = recipe.step(phase.plans, *feeder, knobs).loss;
     } catch (const DivergenceError&) {
       loss = std::numeric_limits<double>::quiet_NaN();
     }

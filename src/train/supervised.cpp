@@ -10,7 +10,7 @@ namespace {
 // Halving the largest useful scale so often leaves nothing of it: training is lost.
 constexpr int kMostSkipped = 50;
 
-const SizePlans& plans_for(const StepPlans& plans, const Batch& batch) {
+const SizePlans& plans_for(const StepPlans& plans, const FedBatch& batch) {
   for (const SizePlans& one : plans) {
     if (one.height == batch.height && one.width == batch.width) return one;
   }
@@ -20,57 +20,78 @@ const SizePlans& plans_for(const StepPlans& plans, const Batch& batch) {
 
 }  // namespace
 
-StepReport Supervised::step(const StepPlans& plans, Loader& loader, const StepKnobs& knobs) {
+void Supervised::queue(const StepPlans& plans, BatchFeeder& feeder, const StepKnobs& knobs) {
   StepScalars& scalars = executor_.scalars();
   scalars.lr = static_cast<float>(knobs.lr);
   scalars.momentum = static_cast<float>(knobs.momentum);
   scalars.clip_norm = static_cast<float>(knobs.clip_norm);
-  scalars.step = knobs.step;
   scalars.grad_scale = 1.0f / static_cast<float>(knobs.micro_batches);
-  StepReport report;
+  if (samples_.empty()) first_update_ = scalars.update;
+  std::int64_t samples = 0;
   for (int part = 0; part < knobs.micro_batches; ++part) {
     // Each part draws its own dropout masks.
     scalars.step = knobs.step * static_cast<std::uint64_t>(knobs.micro_batches) +
                    static_cast<std::uint64_t>(part);
-    executor_.send_scalars();
-    const Batch& batch = loader.next();
+    const FedBatch& batch = feeder.next();
+    scalars.epoch = batch.epoch;
+    scalars.first_sample = batch.offset;
     const SizePlans& sized = plans_for(plans, batch);
-    const bool full = batch.count == static_cast<int>(batch.labels.size());
-    forward_backward(full ? sized.full : sized.partial, batch, report);
-    if (knobs.micro_batches == 1) break;
-    if (part == 0) {
-      executor_.start_accumulation();
-    } else {
-      executor_.accumulate_gradients();
-    }
+    const PlanId plan = batch.full ? sized.full : sized.partial;
+    if (batch.host != nullptr) upload(plan, *batch.host);
+    runner_.queue({plan, part == 0, part + 1 == knobs.micro_batches}, feeder.maker(plan));
+    samples += batch.count;
   }
-  if (knobs.micro_batches > 1) executor_.finish_accumulation();
-  report.loss /= knobs.micro_batches;
+  samples_.push_back(samples);
+}
+
+std::vector<StepReport> Supervised::collect() {
+  const std::vector<StepRecord> records = runner_.read();
+  std::vector<StepReport> reports;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const StepRecord& record = records[i];
+    StepReport report;
+    report.loss = record.loss;
+    report.correct = record.hits;
+    report.samples = samples_[i];
+    report.gradient_norm = record.grad_norm;
+    report.skipped = record.skips != 0;
+    report.update = first_update_ + i + 1 - record.skipped;
+    report.loss_scale = record.loss_scale;
+    report.good_updates = record.good_updates;
+    reports.push_back(report);
+  }
+  samples_.clear();
+  return reports;
+}
+
+void Supervised::check(const StepReport& report) {
   if (!std::isfinite(report.loss)) {
     throw DivergenceError(fmt::format("loss became {}", report.loss));
   }
-  report.gradient_norm = executor_.gradient_norm();
-  check_norm(report);
-  executor_.update();
-  return report;
-}
-
-void Supervised::check_norm(StepReport& report) {
-  report.skipped = skips_update(executor_.scalars());
-  skipped_in_a_row_ = report.skipped ? skipped_in_a_row_ + 1 : 0;
+  const bool guarded = executor_.scalars().guarded != 0;
+  const bool skipped = report.skipped && guarded;
+  skipped_in_a_row_ = skipped ? skipped_in_a_row_ + 1 : 0;
   if (skipped_in_a_row_ >= kMostSkipped) {
     throw DivergenceError(
         fmt::format("the gradients were not finite in {} steps in a row, at last "
                     "with loss scale {:g} (loss {:.4g})",
-                    skipped_in_a_row_, executor_.scalars().loss_scale, report.loss));
+                    skipped_in_a_row_, report.loss_scale, report.loss));
   }
-  if (!report.skipped && !std::isfinite(report.gradient_norm)) {
+  if (!skipped && !std::isfinite(report.gradient_norm)) {
     throw DivergenceError(fmt::format("the gradient norm became {} (loss {:.4g})",
                                       report.gradient_norm, report.loss));
   }
 }
 
-void Supervised::forward_backward(PlanId plan, const Batch& batch, StepReport& report) {
+StepReport Supervised::step(const StepPlans& plans, BatchFeeder& feeder, const StepKnobs& knobs) {
+  DAYBREAK_ASSERT(samples_.empty());
+  queue(plans, feeder, knobs);
+  const StepReport report = collect().front();
+  check(report);
+  return report;
+}
+
+void Supervised::upload(PlanId plan, const Batch& batch) {
   const Graph& graph = executor_.graph();
   const std::size_t count = static_cast<std::size_t>(batch.count);
   executor_.upload(plan, InputRole::image, batch.images.data(),
@@ -83,14 +104,6 @@ void Supervised::forward_backward(PlanId plan, const Batch& batch, StepReport& r
     const std::size_t floats = batch.boxes.size() / batch.labels.size() * count;
     executor_.upload(plan, InputRole::boxes, batch.boxes.data(), floats * sizeof(float));
   }
-  executor_.forward(plan);
-  executor_.backward(plan);
-  report.loss += executor_.read_scalar(plan, graph.loss);
-  if (graph.topk != kNone) {
-    executor_.read(plan, graph.topk, counts_);
-    report.correct += static_cast<std::int64_t>(counts_[0]);
-  }
-  report.samples += batch.count;
 }
 
 void Supervised::upload_targets(PlanId plan, const Batch& batch) {

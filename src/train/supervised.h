@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/loader.h"
-#include "plan/executor.h"
+#include "plan/step_runner.h"
+#include "train/batch_feeder.h"
 
 namespace daybreak {
 
@@ -35,29 +35,43 @@ struct StepReport {
   std::int64_t samples = 0;
   double gradient_norm = 0.0;  ///< before clipping
   bool skipped = false;        ///< the gradients were not finite: no weight was changed
+  std::uint64_t update = 1;    ///< number of the next update, skipped ones not counted
+  float loss_scale = 1.0f;     ///< of the next step
+  std::uint32_t good_updates = 0;
 };
 
-/// One step of supervised training: batches through the network and back, then an update.
+/// Supervised training: batches through the network and back, then an update. Steps are queued on
+/// the backend and say later what they did.
 class Supervised {
  public:
-  explicit Supervised(Executor& executor) : executor_(executor) {}
+  explicit Supervised(Executor& executor) : executor_(executor), runner_(executor) {}
 
-  /// Throws DivergenceError, before any weight is touched, when the loss or the gradient norm is
-  /// not finite; the text says what and its value, the caller adds step and place. Where the loss
-  /// is scaled, gradients may overflow: such steps are skipped, and only many in a row are an
-  /// error.
-  StepReport step(const StepPlans& plans, Loader& loader, const StepKnobs& knobs);
+  /// Queues a step; at most StepRunner::most() before collect().
+  void queue(const StepPlans& plans, BatchFeeder& feeder, const StepKnobs& knobs);
+  /// Waits for the queued steps and reports them in order.
+  std::vector<StepReport> collect();
+  /// Throws DivergenceError when the loss or the gradient norm is not finite; no weight has been
+  /// touched since then. The text says what and its value, the caller adds step and place. Where
+  /// the loss is scaled, gradients may overflow: such steps are skipped, and only many in a row are
+  /// an error. To be called for every report, in order.
+  void check(const StepReport& report);
+  /// All three for one step.
+  StepReport step(const StepPlans& plans, BatchFeeder& feeder, const StepKnobs& knobs);
+
+  const StepRunner& runner() const { return runner_; }
 
  private:
-  void check_norm(StepReport& report);
-  void forward_backward(PlanId plan, const Batch& batch, StepReport& report);
+  void upload(PlanId plan, const Batch& batch);
 
   // One-hot targets in the prediction's shape, for losses that compare with numbers.
   void upload_targets(PlanId plan, const Batch& batch);
 
   Executor& executor_;
+  StepRunner runner_;
+  std::vector<std::int64_t> samples_;  // of the queued steps
+  std::uint64_t first_update_ = 1;     // of them
   int skipped_in_a_row_ = 0;
-  std::vector<float> counts_, targets_;
+  std::vector<float> targets_;
 };
 
 }  // namespace daybreak

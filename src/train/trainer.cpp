@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "train/evaluator.h"
 #include "train/signals.h"
@@ -60,7 +62,7 @@ TrainingEnd Trainer::run() {
     knobs_ = schedule_.at(state_.step);
     if (knobs_.phase != phase_) enter_phase(knobs_.phase);
     const std::int64_t current = epoch();
-    step();
+    steps(steps_to_queue());
     const bool last = state_.step == schedule_.total_steps();
     epoch_begins = last || epoch() != current;
     finish(epoch_begins);
@@ -75,10 +77,31 @@ void Trainer::enter_phase(int phase) {
   executor.set_groups(runtime.groups);
   executor.set_loss_scaling(runtime.loss_scaling);
   if (phase_ == -1) restore_scalars();
-  loader_ = std::make_unique<Loader>(session_.data().train, runtime.loader);
+  feed(runtime);
   const Position position = schedule_.position(state_.step);
-  loader_->start(position.epoch, position.offset);
+  feeder_->start(position.epoch, position.offset);
   phase_ = phase;
+}
+
+// Where the device can make the batches, and the pictures fit beside the network, it does.
+void Trainer::feed(const PhaseRuntime& runtime) {
+  const Dataset& data = session_.data().train;
+  Executor& executor = session_.executor();
+  const Graph& graph = executor.graph();
+  const bool labels_only = graph.input(InputRole::labels) != kNone &&
+                           graph.input(InputRole::target) == kNone &&
+                           graph.input(InputRole::boxes) == kNone;
+  const std::optional<BatchRecipe> recipe = batch_recipe(data, runtime.loader);
+  if (labels_only && recipe && executor.backend().batch_maker(*recipe)) {
+    if (!resident_ && ResidentData::bytes(data) < executor.backend().free_bytes() / 2) {
+      resident_ = std::make_unique<ResidentData>(data, executor.backend());
+    }
+    if (resident_) {
+      feeder_ = make_resident_feeder(*resident_, data, runtime.loader, executor);
+      return;
+    }
+  }
+  feeder_ = make_host_feeder(data, runtime.loader);
 }
 
 // A resumed run goes on with the optimizer's count and the loss scale of its checkpoint.
@@ -93,28 +116,61 @@ void Trainer::restore_scalars() {
   session_.executor().restore_scalars(scalars);
 }
 
-void Trainer::step() {
-  const SolverSpec& solver = session_.solver();
-  StepKnobs knobs;
-  knobs.lr = knobs_.lr;
-  knobs.momentum = knobs_.momentum;
-  knobs.micro_batches = solver.accumulate;
-  knobs.clip_norm = solver.clip_norm;
-  knobs.step = static_cast<std::uint64_t>(state_.step);
-  const std::int64_t current = epoch();
-  StepReport report;
-  try {
-    report = recipe_.step(session_.phase(phase_).plans, *loader_, knobs);
-  } catch (const DivergenceError& error) {
-    diverged(error.what());
+// On the CPU every step is looked at before the next begins. A device is given many at once, up to
+// the next one after which somebody wants the weights or another phase begins.
+int Trainer::steps_to_queue() {
+  if (!session_.backend().can_record()) return 1;
+  TrainingState ahead;
+  ahead.step = state_.step;
+  const std::int64_t ends = schedule_.epoch_end_step(schedule_.position(state_.step).epoch);
+  int count = 0;
+  while (count < StepRunner::most()) {
+    ++count;
+    const std::int64_t done = ++ahead.step;
+    if (done == ends || done == schedule_.total_steps()) break;
+    if (schedule_.at(done).phase != phase_ || evaluation_due(done, /*epoch_done=*/false)) break;
+    if (std::any_of(observers_.begin(), observers_.end(),
+                    [&](const Observer* observer) { return observer->wants_weights(ahead); })) {
+      break;
+    }
   }
-  guard(report);
+  return count;
+}
+
+void Trainer::steps(int count) {
+  const SolverSpec& solver = session_.solver();
+  std::vector<Knobs> knobs;
+  for (int i = 0; i < count; ++i) {
+    knobs.push_back(schedule_.at(state_.step + i));
+    StepKnobs step;
+    step.lr = knobs.back().lr;
+    step.momentum = knobs.back().momentum;
+    step.micro_batches = solver.accumulate;
+    step.clip_norm = solver.clip_norm;
+    step.step = static_cast<std::uint64_t>(state_.step + i);
+    recipe_.queue(session_.phase(phase_).plans, *feeder_, step);
+  }
+  const std::vector<StepReport> reports = recipe_.collect();
+  for (int i = 0; i < count; ++i) {
+    knobs_ = knobs[static_cast<std::size_t>(i)];
+    const StepReport& report = reports[static_cast<std::size_t>(i)];
+    try {
+      recipe_.check(report);
+    } catch (const DivergenceError& error) {
+      diverged(error.what());
+    }
+    guard(report);
+    note(report, knobs_, /*settled=*/i + 1 == count);
+  }
+}
+
+void Trainer::note(const StepReport& report, const Knobs& knobs, bool settled) {
+  const std::int64_t current = epoch();
   ++state_.step;
-  const StepScalars& scalars = session_.executor().scalars();
-  state_.update = update_number(scalars);
-  if (scalars.guarded != 0) {
-    state_.loss_scale = scalars.loss_scale;
-    state_.good_updates = scalars.good_updates;
+  state_.update = report.update;
+  if (session_.executor().scalars().guarded != 0) {
+    state_.loss_scale = report.loss_scale;
+    state_.good_updates = report.good_updates;
   }
   state_.samples += report.samples;
   state_.epoch_loss += report.loss;
@@ -127,7 +183,9 @@ void Trainer::step() {
   const double seconds = elapsed();
   state_.seconds += seconds;
   state_.epoch_seconds += seconds;
-  for (Observer* observer : observers_) observer->on_step({state_, knobs_, report, current});
+  for (Observer* observer : observers_) {
+    observer->on_step({state_, knobs, report, current, settled});
+  }
 }
 
 void Trainer::guard(const StepReport& report) const {
@@ -147,11 +205,11 @@ void Trainer::diverged(const std::string& what) const {
                   what, state_.step + 1, epoch(), knobs_.lr, losses.empty() ? " none" : losses));
 }
 
-bool Trainer::evaluation_due(bool epoch_done) const {
+bool Trainer::evaluation_due(std::int64_t step, bool epoch_done) const {
   if (session_.validation().empty()) return false;
-  if (state_.step == schedule_.total_steps()) return true;
-  const std::int64_t done = schedule_.position(state_.step - 1).epoch;
-  return length_due(session_.solver().evaluate_every, state_.step, schedule_.steps_in_epoch(done),
+  if (step == schedule_.total_steps()) return true;
+  const std::int64_t done = schedule_.position(step - 1).epoch;
+  return length_due(session_.solver().evaluate_every, step, schedule_.steps_in_epoch(done),
                     epoch_done, done + 1);
 }
 
@@ -203,7 +261,7 @@ void Trainer::evaluate_now(EpochEvent& event) {
 }
 
 void Trainer::finish(bool epoch_done) {
-  const bool evaluates = evaluation_due(epoch_done);
+  const bool evaluates = evaluation_due(state_.step, epoch_done);
   if (!epoch_done && !evaluates) return;
   EpochEvent event{state_, {}, kNoValue, nullptr, nullptr, false, epoch_done};
   event.row.epoch = schedule_.position(state_.step - 1).epoch + 1;

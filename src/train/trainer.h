@@ -42,7 +42,8 @@ struct StepEvent {
   const TrainingState& state;
   const Knobs& knobs;
   const StepReport& report;
-  std::int64_t epoch;  ///< from 1
+  std::int64_t epoch;   ///< from 1
+  bool settled = true;  ///< false: the weights are those of a later step already
 };
 
 /// After every epoch, and after evaluations within one.
@@ -62,6 +63,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void on_epoch_begin(const TrainingState&, std::int64_t /*epoch*/) {}
   virtual void on_step(const StepEvent&) {}
+  /// True when on_step() after `state.step` steps will want the weights as they are then.
+  virtual bool wants_weights(const TrainingState& /*state*/) const { return false; }
   virtual void on_evaluate(std::int64_t /*done*/, std::int64_t /*total*/) {}
   virtual void on_epoch(const EpochEvent&) {}
 };
@@ -86,11 +89,14 @@ class Trainer {
 
  private:
   void enter_phase(int phase);
+  void feed(const PhaseRuntime& runtime);
   void restore_scalars();
-  void step();
+  int steps_to_queue();
+  void steps(int count);
+  void note(const StepReport& report, const Knobs& knobs, bool settled);
   void guard(const StepReport& report) const;
   [[noreturn]] void diverged(const std::string& what) const;
-  bool evaluation_due(bool epoch_done) const;
+  bool evaluation_due(std::int64_t step, bool epoch_done) const;
   void evaluate_now(EpochEvent& event);
   double evaluate_classifier(EpochEvent& event);
   double evaluate_detector(EpochEvent& event);
@@ -104,7 +110,9 @@ class Trainer {
   Supervised recipe_;
   TrainingState state_;
   std::vector<Observer*> observers_;
-  std::unique_ptr<Loader> loader_, eval_loader_;
+  std::unique_ptr<ResidentData> resident_;
+  std::unique_ptr<BatchFeeder> feeder_;
+  std::unique_ptr<Loader> eval_loader_;
   ClassificationResult result_;  // of the latest evaluation
   DetectionResult detection_;
   int phase_ = -1;

@@ -1,6 +1,9 @@
 // The index arithmetic of CUDA kernels, against brute force, on the CPU.
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -8,6 +11,7 @@
 #include "backend/cuda/chunks.h"
 #include "backend/cuda/index.h"
 #include "ops/op.h"
+#include "ops/ssd_loss_math.h"
 
 namespace daybreak::cuda {
 namespace {
@@ -246,6 +250,49 @@ TEST(CudaIndex, DropoutDrawsTheSameBitsInAnyOrder) {
       }
     }
   }
+}
+
+// Draws from few values, so that many losses are equal.
+TEST(CudaIndex, HardNegativesAreThoseOfASort) {
+  Draws draws(5, Purpose::synthetic, 0, 0);
+  for (const int count : {1, 2, 7, 100}) {
+    for (const std::uint32_t values : {1u, 3u, 1000u}) {
+      std::vector<std::uint64_t> keys;
+      for (int i = 0; i < count; ++i) {
+        const double loss = (static_cast<double>(draws.below(values)) - 1.0) * 0.37;
+        keys.push_back(draws.below(5) == 0 ? 0 : ssd_order_key(loss));  // 0: no candidate
+      }
+      std::vector<int> order(keys.size());
+      std::iota(order.begin(), order.end(), 0);
+      std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return keys[a] > keys[b]; });
+      const auto candidates = count - std::count(keys.begin(), keys.end(), 0u);
+      for (std::int64_t wanted = 1; wanted <= candidates; ++wanted) {
+        const SsdSelection chosen =
+            ssd_select(wanted, count, [&](std::uint64_t at_least, std::int64_t below) {
+              std::int64_t found = 0;
+              for (int i = 0; i < count; ++i) {
+                found += keys[i] > at_least || (keys[i] == at_least && i < below) ? 1 : 0;
+              }
+              return found;
+            });
+        for (int place = 0; place < count; ++place) {
+          const int i = order[place];
+          EXPECT_EQ(chosen.has(keys[i], i), place < wanted) << count << " " << wanted << " " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(CudaIndex, OrderKeysOrderAsNumbersDo) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::vector<double> rising = {-infinity, -1e300, -1.0, -1e-300,     -5e-324, 0.0,
+                                      5e-324,    1e-300, 1.0,  1.0 + 1e-15, 1e300,   infinity};
+  for (std::size_t i = 1; i < rising.size(); ++i) {
+    EXPECT_LT(ssd_order_key(rising[i - 1]), ssd_order_key(rising[i])) << rising[i];
+    EXPECT_GT(ssd_order_key(rising[i - 1]), 0u);
+  }
+  EXPECT_EQ(ssd_order_key(-0.0), ssd_order_key(0.0));
 }
 
 }  // namespace

@@ -46,7 +46,15 @@ class ForwardingBackend : public Backend {
   void copy_out(void* to, const std::byte* from, std::size_t bytes) override {
     inner_.copy_out(to, from, bytes);
   }
+  void send(std::byte* to, const void* from, std::size_t bytes) override {
+    inner_.send(to, from, bytes);
+  }
   void synchronize() override { inner_.synchronize(); }
+  KernelPtr step_work(StepWork work, DType dtype) override { return inner_.step_work(work, dtype); }
+  KernelPtr batch_maker(const BatchRecipe& recipe) override { return inner_.batch_maker(recipe); }
+  bool can_record() const override { return inner_.can_record(); }
+  void begin_recording() override { inner_.begin_recording(); }
+  RecordingPtr end_recording() override { return inner_.end_recording(); }
 
  protected:
   Backend& inner_;

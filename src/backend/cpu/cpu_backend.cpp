@@ -13,6 +13,7 @@
 #include "backend/cpu/memory.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/simd.h"
+#include "backend/host_step_work.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -288,6 +289,9 @@ class CpuBackend final : public Backend {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }
   void synchronize() override {}
+  KernelPtr step_work(StepWork work, DType dtype) override {
+    return make_host_step_work(work, dtype);
+  }
 
  private:
   int threads_;

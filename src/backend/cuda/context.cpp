@@ -58,6 +58,8 @@ Context::Context(int device, int engines)
   }
 }
 
+Context::Context() : conv_plans_(std::make_unique<ConvPlanCache>()) {}
+
 Context::~Context() {
   conv_plans_.reset();  // plans need cuDNN
   release();

@@ -18,10 +18,13 @@ class Context {
  public:
   /// `engines`: of one convolution that are offered at most; an autotuner asks for more than one.
   Context(int device, int engines);
+  /// Without a device: own kernels can be offered, nothing can be made or run.
+  Context();
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
+  bool has_device() const { return stream_ != nullptr; }
   int device() const { return device_; }
   cudaStream_t stream() const { return stream_; }
   cudnnHandle_t cudnn() const { return cudnn_; }

@@ -5,6 +5,7 @@
 #include "backend/cuda/check.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/offers.h"
+#include "backend/cuda/recording.h"
 #include "core/error.h"
 
 namespace daybreak::cuda {
@@ -90,7 +91,14 @@ bool differentiable(const KernelQuery& query) {
 
 // Why a pass cannot exist for an operation; empty when it can.
 std::string pass_problem(const KernelQuery& query) {
-  if (query.pass == Pass::forward) return "";
+  if (query.pass == Pass::forward) {
+    const Shape& x = query.inputs[0].shape;
+    const bool one = std::int64_t{x.n} * x.spatial() == 1;
+    if (query.op->kind() == OpKind::batchnorm && query.mode == Mode::train && one) {
+      return "batch norm cannot be trained on one value a channel (batch x height x width is 1)";
+    }
+    return "";
+  }
   if (!differentiable(query)) return "this operation has no gradient";
   if (query.op->splits_backward() == (query.pass == Pass::backward)) {
     return "this operation has no pass \"" + std::string(to_string(query.pass)) + "\"";
@@ -110,6 +118,7 @@ std::string version_text(int version) {
 }  // namespace
 
 std::string CudaBackend::identity() const {
+  if (!context_.has_device()) return "no GPU";
   int driver = 0;
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
   const std::size_t cudnn = cudnnGetVersion(), cublas = cublasLtGetVersion();
@@ -171,6 +180,8 @@ std::unique_ptr<UpdateKernel> CudaBackend::optimizer(const OptimizerAttrs& attrs
 }
 
 MemoryPtr CudaBackend::allocate(std::size_t bytes) {
+  forbid_while_recording("memory");
+  if (!context_.has_device()) throw DeviceError("cuda: without a GPU there is no memory");
   return std::make_unique<CudaMemory>(context_, bytes);
 }
 
@@ -182,11 +193,25 @@ std::size_t CudaBackend::free_bytes() const {
   return free > kReserve ? free - kReserve : 0;
 }
 
+// The planner's promise: a step needs none of this once it is prepared.
+void CudaBackend::forbid_while_recording(const char* what) const {
+  if (recording_) {
+    throw DeviceError(std::string("cuda: a step that is recorded asks for ") + what);
+  }
+}
+
 void CudaBackend::copy_in(std::byte* to, const void* from, std::size_t bytes) {
+  forbid_while_recording("a copy");
   upload(context_, to, from, bytes);
 }
 
+void CudaBackend::send(std::byte* to, const void* from, std::size_t bytes) {
+  forbid_while_recording("a copy");
+  uploader_.send(to, from, bytes);
+}
+
 void CudaBackend::copy_out(void* to, const std::byte* from, std::size_t bytes) {
+  forbid_while_recording("a copy");
   if (bytes == 0) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, context_.stream()),
         "cudaMemcpyAsync");
@@ -194,7 +219,26 @@ void CudaBackend::copy_out(void* to, const std::byte* from, std::size_t bytes) {
 }
 
 void CudaBackend::synchronize() {
+  forbid_while_recording("a wait");
   check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");
+}
+
+KernelPtr CudaBackend::step_work(StepWork work, DType dtype) {
+  return dtype == DType::f32 ? make_step_work(context_, work) : nullptr;
+}
+
+KernelPtr CudaBackend::batch_maker(const BatchRecipe& recipe) {
+  return make_batch_maker(context_, recipe);
+}
+
+void CudaBackend::begin_recording() {
+  GraphRecording::begin(context_);
+  recording_ = true;
+}
+
+RecordingPtr CudaBackend::end_recording() {
+  recording_ = false;
+  return GraphRecording::end(context_);
 }
 
 }  // namespace daybreak::cuda

@@ -4,6 +4,7 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/context.h"
+#include "backend/cuda/uploader.h"
 
 namespace daybreak::cuda {
 
@@ -12,7 +13,9 @@ namespace daybreak::cuda {
 /// device addresses, StepScalars included.
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(int device, int engines) : context_(device, engines) {}
+  CudaBackend(int device, int engines) : context_(device, engines), uploader_(context_) {}
+  /// Without a device: makes offers of own kernels only, and no memory.
+  CudaBackend() : uploader_(context_) {}
 
   std::string name() const override { return "cuda"; }
   std::string identity() const override;
@@ -29,10 +32,20 @@ class CudaBackend final : public Backend {
   std::size_t free_bytes() const override;
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override;
   void copy_out(void* to, const std::byte* from, std::size_t bytes) override;
+  void send(std::byte* to, const void* from, std::size_t bytes) override;
   void synchronize() override;
+  KernelPtr step_work(StepWork work, DType dtype) override;
+  KernelPtr batch_maker(const BatchRecipe& recipe) override;
+  bool can_record() const override { return context_.has_device(); }
+  void begin_recording() override;
+  RecordingPtr end_recording() override;
 
  private:
+  void forbid_while_recording(const char* what) const;
+
   Context context_;
+  Uploader uploader_;
+  bool recording_ = false;
 };
 
 }  // namespace daybreak::cuda

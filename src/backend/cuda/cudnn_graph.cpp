@@ -285,6 +285,10 @@ namespace {
 ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
   const auto most = static_cast<std::size_t>(context.max_engines());
   ConvPlans answer;
+  if (!context.has_device()) {
+    answer.reason = "without a GPU there are no cuDNN engines";
+    return answer;
+  }
   std::vector<std::int64_t> seen;
   try {
     const std::shared_ptr<const ConvGraph> graph = make_graph(context, problem);

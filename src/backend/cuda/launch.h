@@ -23,4 +23,8 @@ void launch_bias_gradient(const Context& context, DType dtype, const void* dy, f
                           float* workspace, int rows, int channels);
 std::size_t bias_gradient_bytes(int rows, int channels);
 
+/// Writes up to kFewBytes bytes that are taken at once.
+constexpr int kFewBytes = 256;
+void launch_put_bytes(const Context& context, void* to, const void* from, std::size_t count);
+
 }  // namespace daybreak::cuda

@@ -53,6 +53,10 @@ cublasLtMatrixLayout_t make_layout(DType type, int rows, int columns) {
 
 std::shared_ptr<const Matmul> Matmul::make(const Context& context, const MatmulProblem& p,
                                            std::string* reason) {
+  if (!context.has_device()) {
+    if (reason != nullptr) *reason = "without a GPU there is no cuBLASLt";
+    return nullptr;
+  }
   std::shared_ptr<Matmul> made(new Matmul());
   const cublasComputeType_t compute = context.allow_tf32 && p.dtype == DType::f32
                                           ? CUBLAS_COMPUTE_32F_FAST_TF32

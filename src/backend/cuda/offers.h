@@ -40,6 +40,8 @@ Offers yolo_loss_offers(Context& context, const KernelQuery& query, std::string*
 
 KernelPtr make_reorder(Context& context, const TensorDesc& from, const TensorDesc& to);
 KernelPtr make_accumulate(Context& context, const TensorDesc& desc);
+KernelPtr make_step_work(Context& context, StepWork work);
+KernelPtr make_batch_maker(Context& context, const BatchRecipe& recipe);
 std::unique_ptr<UpdateKernel> make_optimizer(Context& context, const OptimizerAttrs& attrs);
 
 }  // namespace daybreak::cuda

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/host_step_work.h"
 
 namespace daybreak {
 
@@ -27,6 +28,9 @@ class RefBackend final : public Backend {
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override;
   void copy_out(void* to, const std::byte* from, std::size_t bytes) override;
   void synchronize() override {}
+  KernelPtr step_work(StepWork work, DType dtype) override {
+    return make_host_step_work(work, dtype);
+  }
 };
 
 }  // namespace daybreak
