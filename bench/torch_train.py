@@ -107,17 +107,20 @@ class Training:
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        if len(self.losses) < MOST_LOSSES:
-            self.losses.append(float(loss))
+        # A compiled step may write the next loss into the same memory.
+        return loss.detach().clone() if len(self.losses) < MOST_LOSSES else loss.detach()
 
     def timed_steps(self, count):
+        """Seconds of every step; on a GPU, where steps are queued without waiting, their mean."""
+        at_once = count if ON_GPU else 1
         seconds = []
-        for _ in range(count):
+        while len(seconds) < count:
             start = time.perf_counter()
-            self.step()
+            losses = [self.step() for _ in range(at_once)]
             if ON_GPU:
                 torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - start)
+            seconds += [(time.perf_counter() - start) / at_once] * at_once
+            self.losses += [float(loss) for loss in losses[:MOST_LOSSES - len(self.losses)]]
         return seconds
 
     def answer(self, seconds):

@@ -7,11 +7,13 @@
 namespace daybreak {
 
 /// The CUDA backend on GPU `device`, from the module libdaybreak_cuda.so, which is opened now and
-/// stays open. `engines`: how many of cuDNN's a convolution is offered with at most. It is looked
+/// stays open. `engines`: how many of cuDNN's a convolution, or of cuBLASLt's algorithms a linear
+/// layer, is offered with at most; measuring chooses among them (plan/choose.h). It is looked
 /// for beside the executable, in ../lib, and up to two folders above (a build tree). Throws
 /// DeviceError with one line when there is no module, driver or GPU, or when the module is of
 /// another build.
-BackendPtr make_cuda_backend(int device, int engines = 1);
+constexpr int kMeasuredEngines = 4;
+BackendPtr make_cuda_backend(int device, int engines = kMeasuredEngines);
 
 /// The same without a GPU: it offers own kernels, so that plans can be made and looked at anywhere,
 /// and has neither memory nor engines of cuDNN. Throws DeviceError where the module or a library of

@@ -1,5 +1,6 @@
 #include "cli/bench_net.h"
 
+#include <chrono>
 #include <span>
 
 #include "backend/cpu/machine_probe.h"
@@ -148,18 +149,34 @@ void BenchNet::dump(const std::string& path) {
 }
 
 void BenchNet::step() {
-  if (mode_ == Mode::eval) {
-    executor_->forward(plan_);
-    backend_->synchronize();
-    return;
-  }
+  if (mode_ == Mode::eval) return executor_->forward(plan_);
+  if (runner_->queued() == StepRunner::most()) collect();
   runner_->queue({plan_});
-  if (losses_.size() < kMostLosses || runner_->queued() == StepRunner::most()) {
-    for (const StepRecord& record : runner_->read()) {
-      if (losses_.size() < kMostLosses) losses_.push_back(record.loss);
-    }
-  }
+}
+
+void BenchNet::wait() {
+  if (mode_ == Mode::train) collect();
   backend_->synchronize();
+}
+
+void BenchNet::collect() {
+  for (const StepRecord& record : runner_->read()) {
+    if (losses_.size() < kMostLosses) losses_.push_back(record.loss);
+  }
+}
+
+std::vector<double> BenchNet::timed_steps(int count) {
+  using Clock = std::chrono::steady_clock;
+  const int at_once = backend_->can_record() ? count : 1;
+  std::vector<double> seconds;
+  while (static_cast<int>(seconds.size()) < count) {
+    const auto begin = Clock::now();
+    for (int i = 0; i < at_once; ++i) step();
+    wait();
+    const double spent = std::chrono::duration<double>(Clock::now() - begin).count();
+    seconds.insert(seconds.end(), static_cast<std::size_t>(at_once), spent / at_once);
+  }
+  return seconds;
 }
 
 std::size_t BenchNet::device_bytes() const {

@@ -34,8 +34,13 @@ class BenchNet {
   BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int batch, int height,
            int width);
 
-  /// One forward pass, or one whole training step: forward, backward, norm, update. Waits for it.
+  /// Queues one forward pass, or one whole training step: forward, backward, norm, update.
   void step();
+  /// Until all that was queued is done.
+  void wait();
+  /// Seconds of each of `count` steps. A device that steps can be queued on is not waited for in
+  /// between, as in training: the steps then have their mean.
+  std::vector<double> timed_steps(int count);
   /// The losses of the first training steps, kMostLosses at most: with those of another program
   /// that started from the same dump they prove equal work.
   const std::vector<double>& losses() const { return losses_; }
@@ -61,6 +66,7 @@ class BenchNet {
     std::vector<std::byte> bytes;
   };
   void fill_inputs(int classes);
+  void collect();
 
   Mode mode_;
   int batch_;

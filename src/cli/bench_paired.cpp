@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -14,17 +13,6 @@ namespace daybreak {
 namespace {
 
 constexpr int kMostSteps = 100000;
-
-std::vector<double> timed_steps(BenchNet& net, int steps) {
-  std::vector<double> seconds;
-  for (int i = 0; i < steps; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    net.step();
-    seconds.push_back(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  }
-  return seconds;
-}
 
 void answer(BenchNet& net, const std::vector<double>& seconds) {
   const nlohmann::ordered_json json = {{"seconds", seconds},
@@ -47,7 +35,7 @@ std::size_t peak_rss_bytes() {
 }
 
 int bench_paired(BenchNet& net, int warmup) {
-  answer(net, timed_steps(net, warmup));
+  answer(net, net.timed_steps(warmup));
   std::string line;
   while (std::getline(std::cin, line)) {
     const auto steps = parse_int(line);
@@ -56,7 +44,7 @@ int bench_paired(BenchNet& net, int warmup) {
           "--paired wants a number of steps, 1 to {}, on every line of standard input; found {}",
           kMostSteps, quote(line)));
     }
-    answer(net, timed_steps(net, static_cast<int>(*steps)));
+    answer(net, net.timed_steps(static_cast<int>(*steps)));
   }
   return 0;
 }

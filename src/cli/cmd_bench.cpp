@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <ctime>
 #include <fstream>
 #include <iterator>
@@ -23,8 +22,6 @@
 
 namespace daybreak {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
   std::string what;
@@ -51,10 +48,6 @@ double seconds_since_exec() {
   if (!ticks) return 0.0;
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9 -
          static_cast<double>(*ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 // Bytes that the tensors of all steps of a plan have, each read or written once: what a training
@@ -109,14 +102,12 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
   }
   if (options.paired) return bench_paired(net, options.warmup);
   net.step();
+  net.wait();
   const double first_step = seconds_since_exec();
-  for (int i = 1; i < options.warmup; ++i) net.step();
-  std::vector<double> seconds;
-  for (int i = 0; i < options.steps; ++i) {
-    const auto begin = Clock::now();
-    net.step();
-    seconds.push_back(seconds_since(begin));
-  }
+  // The second step of a device is recorded.
+  for (int i = 1; i < std::max(options.warmup, 2); ++i) net.step();
+  net.wait();
+  std::vector<double> seconds = net.timed_steps(options.steps);
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
   const Ceilings ceilings = ceilings_of(net, common);

@@ -137,7 +137,7 @@ Offers linear_offers(Context& context, const KernelQuery& query, std::string* re
                                      ? aligned(bias_gradient_bytes(call.samples, call.out))
                                      : 0;
   Offers offers;
-  if (std::shared_ptr<const Matmul> matmul = Matmul::make(context, problem(call), reason)) {
+  for (const std::shared_ptr<const Matmul>& matmul : Matmul::make(context, problem(call), reason)) {
     LinearCall fast = call;
     if (fast.casts_weights()) {
       fast.bias_at =

@@ -83,6 +83,12 @@ double TrainRig::step() {
   return loss;
 }
 
+void TrainRig::queue_step(StepRunner& runner) {
+  executor_.scalars().step = static_cast<std::uint64_t>(next_);
+  upload(train_, next_++);
+  runner.queue({train_});
+}
+
 std::vector<float> TrainRig::predict(int i) {
   upload(eval_, i);
   executor_.forward(eval_);

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "plan/executor.h"
+#include "plan/step_runner.h"
 
 namespace daybreak {
 
@@ -21,6 +21,8 @@ class TrainRig {
 
   /// One SGD step with momentum; the loss before it.
   double step();
+  /// The same step, queued.
+  void queue_step(StepRunner& runner);
   /// Forward and backward on the pictures of step `i`, without an update; the loss.
   double forward_backward(int i);
   /// Scores of the pictures of step `i` in evaluation mode.

@@ -8,7 +8,9 @@
 #include <gtest/gtest.h>
 
 #include "backend/module.h"
+#include "data/sampler.h"
 #include "support/train_rig.h"
+#include "train/batch_feeder.h"
 #include "train/device.h"
 #include "train/weights.h"
 
@@ -137,6 +139,74 @@ TEST(CudaTraining, EqualRunsGiveEqualBits) {
     }
     EXPECT_EQ(digests[0], digests[1]);
     EXPECT_EQ(digests[0], digests[2]);
+  }
+}
+
+// Kernel by kernel with a look at every loss, and queued and replayed.
+TEST(CudaTraining, RecordedStepsGiveTheBitsOfPlainOnes) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    if (!cuda().supports(dtype)) continue;
+    SCOPED_TRACE(to_string(dtype));
+    const TrainRig::Options options{.dtype = dtype, .batch = 16, .scaling = scaling_for(dtype)};
+    TrainRig plain(kHalfNet, cuda(), options), queued(kHalfNet, cuda(), options);
+    std::vector<double> expected, actual;
+    for (int i = 0; i < 8; ++i) expected.push_back(plain.step());
+    StepRunner runner(queued.executor());
+    for (int i = 0; i < 8; ++i) queued.queue_step(runner);
+    for (const StepRecord& record : runner.read()) actual.push_back(record.loss);
+    EXPECT_EQ(actual, expected);
+    EXPECT_EQ(weights_digest(queued.executor()), weights_digest(plain.executor()));
+    EXPECT_EQ(runner.recorded(), cuda().can_record() ? 1 : 0);
+  }
+}
+
+TEST(CudaTraining, BatchesMadeOnTheDeviceAreTheLoaders) {
+  auto store = std::make_shared<PictureStore>();
+  store->in_memory = true;
+  store->width = store->height = 32;
+  store->classes = {"a", "b"};
+  Draws draws(3, Purpose::synthetic, 0, 0);
+  for (int i = 0; i < 70; ++i) store->labels.push_back(static_cast<int>(draws.below(2)));
+  for (int i = 0; i < 70 * 32 * 32 * 3; ++i) {
+    store->pixels.push_back(static_cast<std::uint8_t>(draws.below(256)));
+  }
+  const Dataset data(store);
+  LoaderOptions options;
+  options.batch = 16;
+  options.repeat = true;
+  options.workers = 0;
+  options.transforms = {PadCrop{}, Flip{}, Cutout{}};
+  options.mean_colour = {1, 2, 3};
+  const std::optional<BatchRecipe> recipe = batch_recipe(data, options);
+  ASSERT_TRUE(recipe);
+  const KernelPtr maker = cuda().batch_maker(*recipe);
+  if (!maker) GTEST_SKIP() << "the CPU's batches are the loader's";
+  const ResidentData resident(data, cuda());
+  const MemoryPtr scalars = cuda().allocate(sizeof(StepScalars));
+  const MemoryPtr pictures = cuda().allocate(16 * 32 * 32 * 3), labels = cuda().allocate(16 * 4);
+  Loader loader(data, options);
+  loader.start(2, 16);
+  for (int i = 0; i < 6; ++i) {
+    const Batch& batch = loader.next();
+    std::vector<std::uint32_t> order;
+    epoch_order(data.size(), options.seed, batch.epoch, true, order);
+    cuda().send(resident.order(), order.data(), order.size() * 4);
+    StepScalars step;
+    step.epoch = static_cast<std::uint64_t>(batch.epoch);
+    step.first_sample = static_cast<std::uint64_t>(batch.offset);
+    cuda().send(scalars->data(), &step, sizeof(step));
+    Bindings b;
+    b.x = {resident.pictures(), resident.labels(), resident.order()};
+    b.y = pictures->data();
+    b.w = {labels->data()};
+    b.scalars = reinterpret_cast<StepScalars*>(scalars->data());
+    maker->run(b);
+    std::vector<std::uint8_t> made(batch.images.size());
+    std::vector<std::int32_t> made_labels(batch.labels.size());
+    cuda().copy_out(made.data(), pictures->data(), made.size());
+    cuda().copy_out(made_labels.data(), labels->data(), made_labels.size() * 4);
+    EXPECT_TRUE(made == batch.images) << i;
+    EXPECT_EQ(made_labels, batch.labels) << i;
   }
 }
 

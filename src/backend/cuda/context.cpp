@@ -41,6 +41,8 @@ Context::Context(int device, int engines)
       max_engines_(engines),
       conv_plans_(std::make_unique<ConvPlanCache>()) {
   check(cudaSetDevice(device_), "cudaSetDevice");
+  // Who waits long leaves the processor to the loader.
+  check(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync), "cudaSetDeviceFlags");
   check(cudaGetDeviceProperties(&properties_, device_), "cudaGetDeviceProperties");
   if (properties_.major < kOldestMajor) {
     throw DeviceError(std::string("GPU \"") + properties_.name + "\" has compute capability " +

@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <fstream>
+
 #include "backend/cuda/check.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/offers.h"
@@ -115,6 +120,17 @@ std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
 }
 
+// The release of the driver, "580.65.06", from its line in /proc; empty where that is hidden.
+std::string driver_release() {
+  std::ifstream file("/proc/driver/nvidia/version");
+  std::string word;
+  while (file >> word) {
+    const bool number = std::isdigit(static_cast<unsigned char>(word[0])) != 0;
+    if (number && std::count(word.begin(), word.end(), '.') >= 1) return " " + word;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string CudaBackend::identity() const {
@@ -123,12 +139,13 @@ std::string CudaBackend::identity() const {
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
   const std::size_t cudnn = cudnnGetVersion(), cublas = cublasLtGetVersion();
   return fmt::format(
-      "{}, compute capability {}.{}, {}, CUDA {} (driver {}), cuDNN {}.{}.{}, "
+      "{}, compute capability {}.{}, {}, CUDA {} (driver{} of {}), cuDNN {}.{}.{}, "
       "cuBLASLt {}.{}.{}, {}",
       context_.properties().name, context_.properties().major, context_.properties().minor,
       bytes_text(context_.properties().totalGlobalMem), version_text(CUDART_VERSION),
-      version_text(driver), cudnn / 10000, cudnn / 100 % 100, cudnn % 100, cublas / 10000,
-      cublas / 100 % 100, cublas % 100, context_.allow_tf32 ? "TF32 allowed" : "no TF32");
+      driver_release(), version_text(driver), cudnn / 10000, cudnn / 100 % 100, cudnn % 100,
+      cublas / 10000, cublas / 100 % 100, cublas % 100,
+      context_.allow_tf32 ? "TF32 allowed" : "no TF32");
 }
 
 bool CudaBackend::supports(DType dtype) const {
@@ -213,14 +230,27 @@ void CudaBackend::send(std::byte* to, const void* from, std::size_t bytes) {
 void CudaBackend::copy_out(void* to, const std::byte* from, std::size_t bytes) {
   forbid_while_recording("a copy");
   if (bytes == 0) return;
+  wait();  // so that the copy has nothing to wait for
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, context_.stream()),
         "cudaMemcpyAsync");
   check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");
 }
 
+// A wait of the driver gives the processor away, which costs tens of microseconds at its end: short
+// ones are spent asking.
+void CudaBackend::wait() const {
+  constexpr std::chrono::milliseconds kAsking(1);
+  const auto begin = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - begin < kAsking) {
+    const cudaError_t state = cudaStreamQuery(context_.stream());
+    if (state != cudaErrorNotReady) return check(state, "cudaStreamQuery");
+  }
+  check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");
+}
+
 void CudaBackend::synchronize() {
   forbid_while_recording("a wait");
-  check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");
+  wait();
 }
 
 KernelPtr CudaBackend::step_work(StepWork work, DType dtype) {

@@ -19,6 +19,8 @@ class CudaBackend final : public Backend {
 
   std::string name() const override { return "cuda"; }
   std::string identity() const override;
+  int kernel_set() const override { return 2; }
+  bool measurable() const override { return context_.has_device(); }
   bool supports(DType dtype) const override;
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override;
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override;
@@ -42,6 +44,7 @@ class CudaBackend final : public Backend {
 
  private:
   void forbid_while_recording(const char* what) const;
+  void wait() const;
 
   Context context_;
   Uploader uploader_;

@@ -1,5 +1,7 @@
 #include "backend/cuda/matmul.h"
 
+#include <algorithm>
+
 #include "backend/cuda/check.h"
 
 namespace daybreak::cuda {
@@ -51,35 +53,46 @@ cublasLtMatrixLayout_t make_layout(DType type, int rows, int columns) {
 
 }  // namespace
 
-std::shared_ptr<const Matmul> Matmul::make(const Context& context, const MatmulProblem& p,
-                                           std::string* reason) {
+std::vector<std::shared_ptr<const Matmul>> Matmul::make(const Context& context,
+                                                        const MatmulProblem& problem,
+                                                        std::string* reason) {
+  std::vector<std::shared_ptr<const Matmul>> all;
   if (!context.has_device()) {
     if (reason != nullptr) *reason = "without a GPU there is no cuBLASLt";
-    return nullptr;
+    return all;
   }
-  std::shared_ptr<Matmul> made(new Matmul());
+  std::shared_ptr<Matmul> first(new Matmul(context, problem));
+  const Answers answers = first->ask(context);
+  for (const cublasLtMatmulHeuristicResult_t& answer : answers) {
+    std::shared_ptr<Matmul> made = all.empty() ? first : nullptr;
+    if (!made) made.reset(new Matmul(context, problem));
+    made->algorithm_ = answer.algo;
+    made->workspace_bytes_ = answer.workspaceSize;
+    all.push_back(std::move(made));
+  }
+  if (all.empty() && reason != nullptr) *reason = "cuBLASLt has no algorithm";
+  return all;
+}
+
+Matmul::Matmul(const Context& context, const MatmulProblem& p) {
   const cublasComputeType_t compute = context.allow_tf32 && p.dtype == DType::f32
                                           ? CUBLAS_COMPUTE_32F_FAST_TF32
                                           : CUBLAS_COMPUTE_32F;
-  check(cublasLtMatmulDescCreate(&made->operation_, compute, CUDA_R_32F),
-        "cublasLtMatmulDescCreate");
+  check(cublasLtMatmulDescCreate(&operation_, compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
   // The transpose of the product is computed, d^T = op(b)^T * op(a)^T: b comes first.
   const auto set = [&](cublasLtMatmulDescAttributes_t name, bool transpose) {
     const cublasOperation_t operation = transpose ? CUBLAS_OP_T : CUBLAS_OP_N;
-    check(cublasLtMatmulDescSetAttribute(made->operation_, name, &operation, sizeof operation),
+    check(cublasLtMatmulDescSetAttribute(operation_, name, &operation, sizeof operation),
           "cublasLtMatmulDescSetAttribute");
   };
   set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b);
   set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a);
-  made->a_ = p.transpose_a ? make_layout(p.dtype, p.k, p.m) : make_layout(p.dtype, p.m, p.k);
-  made->b_ = p.transpose_b ? make_layout(p.dtype, p.n, p.k) : make_layout(p.dtype, p.k, p.n);
-  made->d_ = make_layout(p.written, p.m, p.n);
-  if (made->choose(context)) return made;
-  if (reason != nullptr) *reason = "cuBLASLt has no algorithm";
-  return nullptr;
+  a_ = p.transpose_a ? make_layout(p.dtype, p.k, p.m) : make_layout(p.dtype, p.m, p.k);
+  b_ = p.transpose_b ? make_layout(p.dtype, p.n, p.k) : make_layout(p.dtype, p.k, p.n);
+  d_ = make_layout(p.written, p.m, p.n);
 }
 
-bool Matmul::choose(const Context& context) {
+Matmul::Answers Matmul::ask(const Context& context) const {
   Preference preference;
   preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kMaxWorkspace);
   // Split sums are added in a fixed order and in f32.
@@ -90,15 +103,18 @@ bool Matmul::choose(const Context& context) {
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
     preference.set(name, kAlignment);
   }
-  cublasLtMatmulHeuristicResult_t result{};
+  Answers answers(static_cast<std::size_t>(std::max(1, context.max_engines())));
   int found = 0;
-  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-      context.cublas(), operation_, b_, a_, d_, d_, preference.raw(), 1, &result, &found);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || found == 0) return false;
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(context.cublas(), operation_, b_, a_, d_, d_, preference.raw(),
+                                     static_cast<int>(answers.size()), answers.data(), &found);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
   check(status, "cublasLtMatmulAlgoGetHeuristic");
-  algorithm_ = result.algo;
-  workspace_bytes_ = result.workspaceSize;
-  return true;
+  answers.resize(static_cast<std::size_t>(found));
+  std::erase_if(answers, [](const cublasLtMatmulHeuristicResult_t& answer) {
+    return answer.state != CUBLAS_STATUS_SUCCESS;
+  });
+  return answers;
 }
 
 Matmul::~Matmul() {

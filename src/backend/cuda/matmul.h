@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backend/cuda/context.h"
 #include "core/shape.h"
@@ -21,12 +22,14 @@ struct MatmulProblem {
   DType written = DType::f32;  ///< of d
 };
 
-/// A product prepared through cuBLASLt: descriptors and the algorithm its heuristic likes best.
+/// A product prepared through cuBLASLt: descriptors and an algorithm.
 class Matmul {
  public:
-  /// Null with `reason` filled in when cuBLASLt has no algorithm.
-  static std::shared_ptr<const Matmul> make(const Context& context, const MatmulProblem& problem,
-                                            std::string* reason);
+  /// Up to Context::max_engines() algorithms, in the order of cuBLASLt's heuristic; empty with
+  /// `reason` filled in when it has none.
+  static std::vector<std::shared_ptr<const Matmul>> make(const Context& context,
+                                                         const MatmulProblem& problem,
+                                                         std::string* reason);
   ~Matmul();
   Matmul(const Matmul&) = delete;
   Matmul& operator=(const Matmul&) = delete;
@@ -35,8 +38,9 @@ class Matmul {
   void run(const Context& context, const void* a, const void* b, void* d, void* workspace) const;
 
  private:
-  Matmul() = default;
-  bool choose(const Context& context);
+  Matmul(const Context& context, const MatmulProblem& problem);
+  using Answers = std::vector<cublasLtMatmulHeuristicResult_t>;
+  Answers ask(const Context& context) const;
 
   cublasLtMatmulDesc_t operation_ = nullptr;
   cublasLtMatrixLayout_t a_ = nullptr, b_ = nullptr, d_ = nullptr;
