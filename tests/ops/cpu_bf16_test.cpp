@@ -52,7 +52,8 @@ bool left_to_f32(const KernelQuery& query) {
   const std::string text = query.op->describe();
   const bool fused = query.op->kind() == OpKind::batchnorm || query.op->kind() == OpKind::add;
   if (fused) {
-    return text.find("sigmoid") != std::string::npos || text.find("tanh") != std::string::npos;
+    return text.find("sigmoid") != std::string::npos || text.find("tanh") != std::string::npos ||
+           text.find("in place") != std::string::npos;
   }
   if (query.op->kind() == OpKind::pool) {
     const Pool& pool = static_cast<const Pool&>(*query.op);

@@ -220,6 +220,7 @@ class CpuBackend final : public Backend {
     return {};
   }
 
+  bool norms_in_place(DType dtype) const override { return dtype == DType::f32; }
   bool fuses_into_conv(const Activation& act) const override { return onednn_fuses(act.kind); }
 
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override {
