@@ -81,7 +81,7 @@ void compare(const OpCase& one, int threads, Layout layout) {
   // Products of bf16 numbers are exact and sums are taken in f32. What is left is the rounding of
   // results to 8 bits, 2^-9 at most.
   options.tolerance = options.tolerance_cap = 4e-3;
-  // F(4x4) with operands in bf16: about 1.1 % in simulation (winograd/scheme.h).
+  // F(4x4) with operands in bf16 (gradients only): about 1.1 % in simulation (winograd/scheme.h).
   options.winograd_factor = 5.0;
   check_backend(backend, *op, one.inputs, options);
 }
