@@ -121,8 +121,8 @@ Offers multiply_offers(Context& context, const KernelQuery& query, std::string* 
   MultiplyCall call;
   call.samples = x.n, call.pixels = x.spatial(), call.channels = x.c;
   if (f != x) call.factor = f.spatial() == 1 && f.c == x.c ? Factor::channel : Factor::pixel;
-  if (call.factor == Factor::channel && x.n > 65535) {
-    refuse(reason, "more than 65535 samples");
+  if (call.factor == Factor::channel && (x.n > 65535 || std::int64_t{x.n} * x.c > (1 << 30))) {
+    refuse(reason, "more than 65535 samples, or 2^30 factors");
     return {};
   }
   KernelOffer offer = nhwc_offer(query, "own:multiply");

@@ -2,10 +2,13 @@
 // batch norm one of N*H*W rows, instance norm N of H*W rows.
 //
 // Training reads x twice and writes y once (3 passes of element size); backward reads x and dy
-// twice and writes dx (5 passes). Statistics are sums of differences to the channel's first value,
+// twice and writes dx (5 passes). A batch norm in place (BatchNorm::in_place) finds x again from y,
+// and with a sum behind its activation reads the residual in the passes that need it: one kernel
+// for norm, activation and sum. Statistics are sums of differences to the channel's first value,
 // so large means do not cancel; every sum has a fixed order.
 
 #include <algorithm>
+#include <type_traits>
 
 #include "backend/cuda/columns.cuh"
 #include "backend/cuda/kernel.h"
@@ -24,6 +27,20 @@ struct NormAttrs {
   float momentum = 0.1f;
   Activation act;
   bool use_running = false;  ///< normalise with the running statistics
+  bool in_place = false;     ///< backward reads y instead of x
+  bool sum = false;          ///< y = act(...) + a second input
+};
+
+/// Where backward has a normalised value from.
+enum class NormSource : std::uint8_t {
+  input,   ///< x
+  output,  ///< y = act(z)
+  sum,     ///< y = act(z) + residual
+};
+
+/// A normalised value and the gradient in front of the activation.
+struct NormPoint {
+  float hat, g;
 };
 
 /// Where the numbers of a channel come from. Null scale and shift mean 1 and 0.
@@ -56,6 +73,22 @@ struct ChannelNorm {
   __device__ float value(int v, float x) const {
     return hat(v, x) * scale[v] + shift[v];
   }
+  /// `from`: x or y; `residual` counts for NormSource::sum.
+  template <NormSource S>
+  __device__ NormPoint point(int v, float from, float residual, float dy, Activation act) const {
+    if constexpr (S == NormSource::input) {
+      const float y = activate(act, value(v, from));
+      return {hat(v, from), dy * activation_slope(act, y)};
+    }
+    const float a = S == NormSource::sum ? from - residual : from;
+    const float z = act.kind == ActKind::leaky && !(a > 0.0f) ? a / act.slope : a;
+    return {found(v) ? (z - shift[v]) / scale[v] : 0.0f, dy * activation_slope(act, a)};
+  }
+  /// As recoverable(), on the device.
+  __device__ bool found(int v) const {
+    const double size = fabs(static_cast<double>(scale[v]));
+    return size > 1e-5 * fabs(static_cast<double>(shift[v])) && scale[v] != 0.0f;
+  }
 };
 
 /// Sums of d and d^2 with d = x - (the group's first value of the channel).
@@ -83,10 +116,11 @@ struct StatisticsTerm {
 };
 
 /// Sums of g and g * xhat, with g the gradient in front of the activation.
-template <class T, int V>
+template <class T, int V, NormSource S>
 struct GradientTerm {
   static constexpr int kSums = 2;
-  const T* x;
+  const T* x;         // or y
+  const T* residual;  // null but for NormSource::sum
   const T* dy;
   NormStatistics statistics;
   Activation act;
@@ -96,13 +130,14 @@ struct GradientTerm {
   __device__ void begin(int group, int channel) { norm.load(statistics, group, channel, channels); }
   __device__ void add(std::int64_t at, float (&sums)[2][V]) const {
     const Pack<T, V> px = load_pack<T, V>(x + at), pdy = load_pack<T, V>(dy + at);
+    Pack<T, V> pr = px;
+    if constexpr (S == NormSource::sum) pr = load_pack<T, V>(residual + at);
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      const float value = to_float(px.v[v]);
-      const float y = activate(act, norm.value(v, value));
-      const float g = to_float(pdy.v[v]) * activation_slope(act, y);
-      sums[0][v] += g;
-      sums[1][v] += g * norm.hat(v, value);
+      const NormPoint point =
+          norm.template point<S>(v, to_float(px.v[v]), to_float(pr.v[v]), to_float(pdy.v[v]), act);
+      sums[0][v] += point.g;
+      sums[1][v] += point.g * point.hat;
     }
   }
 };
@@ -132,10 +167,11 @@ __global__ void finalize_statistics_kernel(const T* x, ColumnShape shape, const 
       (1.0f - share) * running_var[channel] + share * static_cast<float>(unbiased);
 }
 
-template <class T, int V>
+/// y = act(norm(x)), with Sum + residual; y may be x.
+template <class T, int V, bool Sum>
 __global__ void __launch_bounds__(kThreads)
-    normalize_kernel(const T* x, T* y, ColumnShape shape, NormStatistics statistics,
-                     Activation act) {
+    normalize_kernel(const T* x, const T* residual, T* y, ColumnShape shape,
+                     NormStatistics statistics, Activation act) {
   const int channel = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (channel >= shape.channels) return;
   ChannelNorm<V> norm;
@@ -145,9 +181,12 @@ __global__ void __launch_bounds__(kThreads)
     const std::int64_t at =
         (static_cast<std::int64_t>(blockIdx.z) * shape.rows + row) * shape.channels + channel;
     Pack<T, V> pack = load_pack<T, V>(x + at);
+    Pack<T, V> more = pack;
+    if constexpr (Sum) more = load_pack<T, V>(residual + at);
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      pack.v[v] = from_float<T>(activate(act, norm.value(v, to_float(pack.v[v]))));
+      const float value = activate(act, norm.value(v, to_float(pack.v[v])));
+      pack.v[v] = from_float<T>(Sum ? value + to_float(more.v[v]) : value);
     }
     store_pack(y + at, pack);
   }
@@ -174,9 +213,9 @@ __global__ void finalize_gradient_kernel(ColumnShape shape, const float* partial
 
 /// dx = scale * inverse * (g - mean(g) - xhat * mean(g * xhat)); the means are left out when the
 /// statistics are constants (null totals).
-template <class T, int V>
+template <class T, int V, NormSource S>
 __global__ void __launch_bounds__(kThreads)
-    norm_backward_kernel(const T* x, const T* dy, T* dx, ColumnShape shape,
+    norm_backward_kernel(const T* x, const T* residual, const T* dy, T* dx, ColumnShape shape,
                          NormStatistics statistics, Activation act, const float* totals) {
   const int channel = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (channel >= shape.channels) return;
@@ -197,14 +236,14 @@ __global__ void __launch_bounds__(kThreads)
     const std::int64_t at =
         (static_cast<std::int64_t>(blockIdx.z) * shape.rows + row) * shape.channels + channel;
     const Pack<T, V> px = load_pack<T, V>(x + at), pdy = load_pack<T, V>(dy + at);
-    Pack<T, V> result;
+    Pack<T, V> pr = px, result;
+    if constexpr (S == NormSource::sum) pr = load_pack<T, V>(residual + at);
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      const float value = to_float(px.v[v]);
-      const float y = activate(act, norm.value(v, value));
-      const float g = to_float(pdy.v[v]) * activation_slope(act, y);
+      const NormPoint point =
+          norm.template point<S>(v, to_float(px.v[v]), to_float(pr.v[v]), to_float(pdy.v[v]), act);
       result.v[v] = from_float<T>(norm.scale[v] * norm.inverse[v] *
-                                  (g - mean_g[v] - norm.hat(v, value) * mean_gx[v]));
+                                  (point.g - mean_g[v] - point.hat * mean_gx[v]));
     }
     store_pack(dx + at, result);
   }
@@ -218,6 +257,21 @@ ColumnLaunch apply_launch(const ColumnShape& shape, int pack) {
   const int wanted = 132 * 16 / static_cast<int>(launch.grid.x);
   launch.grid.y = static_cast<unsigned>(std::max(1, std::min(most, wanted)));
   return launch;
+}
+
+template <class T, int V>
+void launch_normalize(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
+                      const NormStatistics& statistics, const Bindings& b) {
+  const T* x = as<const T>(b.x[0]);
+  const ColumnLaunch apply = apply_launch(shape, V);
+  if (attrs.sum) {
+    normalize_kernel<T, V, true><<<apply.grid, apply.block, 0, context.stream()>>>(
+        x, as<const T>(b.x[1]), as<T>(b.y), shape, statistics, attrs.act);
+  } else {
+    normalize_kernel<T, V, false><<<apply.grid, apply.block, 0, context.stream()>>>(
+        x, nullptr, as<T>(b.y), shape, statistics, attrs.act);
+  }
+  check_launch("normalize kernel");
 }
 
 template <class T>
@@ -243,10 +297,7 @@ void forward_train(const Context& context, const ColumnShape& shape, const NormA
         <<<(all + kThreads - 1) / kThreads, kThreads, 0, context.stream()>>>(
             x, shape, partial, attrs, mean, inverse, running_mean, running_var);
     check_launch("norm statistics kernel");
-    const ColumnLaunch apply = apply_launch(shape, V);
-    normalize_kernel<T, V><<<apply.grid, apply.block, 0, context.stream()>>>(x, as<T>(b.y), shape,
-                                                                             statistics, attrs.act);
-    check_launch("normalize kernel");
+    launch_normalize<T, V>(context, shape, attrs, statistics, b);
   });
 }
 
@@ -262,17 +313,15 @@ void forward_running(const Context& context, const ColumnShape& shape, const Nor
   const NormStatistics statistics = running_statistics(attrs, b);
   dispatch_pack<T>(shape.channels, [&](auto width) {
     constexpr int V = decltype(width)::value;
-    const ColumnLaunch apply = apply_launch(shape, V);
-    normalize_kernel<T, V><<<apply.grid, apply.block, 0, context.stream()>>>(
-        as<const T>(b.x[0]), as<T>(b.y), shape, statistics, attrs.act);
-    check_launch("normalize kernel");
+    launch_normalize<T, V>(context, shape, attrs, statistics, b);
   });
 }
 
-template <class T>
-void backward(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
-              const Bindings& b) {
-  const T* x = as<const T>(b.x[0]);
+template <class T, NormSource S>
+void backward_from(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
+                   const Bindings& b) {
+  const T* x = as<const T>(S == NormSource::input ? b.x[0] : b.y);
+  const T* residual = S == NormSource::sum ? as<const T>(b.x[1]) : nullptr;
   const T* dy = as<const T>(b.dy);
   T* dx = entry<T>(b.dx, 0);
   const auto gradient = [&](std::size_t i) {
@@ -291,7 +340,8 @@ void backward(const Context& context, const ColumnShape& shape, const NormAttrs&
     constexpr int V = decltype(width)::value;
     const ColumnLaunch sums = column_launch(shape, V);
     column_sums_kernel<V><<<sums.grid, sums.block, 0, context.stream()>>>(
-        GradientTerm<T, V>{x, dy, statistics, attrs.act, shape.channels, {}}, shape, partial);
+        GradientTerm<T, V, S>{x, residual, dy, statistics, attrs.act, shape.channels, {}}, shape,
+        partial);
     check_launch("norm gradient sums kernel");
     finalize_gradient_kernel<<<(shape.channels + kThreads - 1) / kThreads, kThreads, 0,
                                context.stream()>>>(shape, partial, totals, gradient(0),
@@ -299,20 +349,41 @@ void backward(const Context& context, const ColumnShape& shape, const NormAttrs&
     check_launch("norm gradient sums kernel");
     if (dx == nullptr) return;
     const ColumnLaunch apply = apply_launch(shape, V);
-    norm_backward_kernel<T, V><<<apply.grid, apply.block, 0, context.stream()>>>(
-        x, dy, dx, shape, statistics, attrs.act, attrs.use_running ? nullptr : totals);
+    norm_backward_kernel<T, V, S><<<apply.grid, apply.block, 0, context.stream()>>>(
+        x, residual, dy, dx, shape, statistics, attrs.act, attrs.use_running ? nullptr : totals);
     check_launch("norm backward kernel");
   });
+}
+
+void backward_in_place(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
+                       const Bindings& b) {
+  if (!attrs.sum) return backward_from<float, NormSource::output>(context, shape, attrs, b);
+  // The residual's gradient is the sum's; dx[0] may be written over it next.
+  if (float* more = entry<float>(b.dx, 1)) {
+    const std::size_t count = static_cast<std::size_t>(shape.rows) * shape.channels;
+    check(cudaMemcpyAsync(more, b.dy, count * sizeof(float), cudaMemcpyDeviceToDevice,
+                          context.stream()),
+          "cudaMemcpyAsync");
+  }
+  backward_from<float, NormSource::sum>(context, shape, attrs, b);
+}
+
+template <class T>
+void backward(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
+              const Bindings& b) {
+  if (!attrs.in_place) return backward_from<T, NormSource::input>(context, shape, attrs, b);
+  if constexpr (std::is_same_v<T, float>) backward_in_place(context, shape, attrs, b);
 }
 
 NormAttrs norm_attrs(const KernelQuery& query) {
   NormAttrs attrs;
   if (query.op->kind() == OpKind::batchnorm) {
     const auto& op = static_cast<const BatchNorm&>(*query.op);
-    attrs = {true, op.affine, op.eps, op.momentum, op.act, query.mode == Mode::eval};
+    attrs = {true,        op.affine, op.eps, op.momentum, op.act, query.mode == Mode::eval,
+             op.in_place, op.sum};
   } else {
     const auto& op = static_cast<const InstanceNorm&>(*query.op);
-    attrs = {false, op.affine, op.eps, 0.0f, Activation{}, false};
+    attrs = {false, op.affine, op.eps, 0.0f, Activation{}, false, false, false};
   }
   return attrs;
 }
@@ -322,16 +393,20 @@ NormAttrs norm_attrs(const KernelQuery& query) {
 Offers norm_offers(Context& context, const KernelQuery& query, std::string* reason) {
   if (!float_types(query, reason) || !rows_fit(query.inputs[0].shape, reason)) return {};
   const NormAttrs attrs = norm_attrs(query);
+  if (attrs.in_place && query.inputs[0].dtype != DType::f32) {
+    refuse(reason, "what a norm finds again from 16 bits would be too coarse");
+    return {};
+  }
   const Shape& x = query.inputs[0].shape;
   const ColumnShape shape =
       attrs.batch ? column_shape(1, x.n * x.spatial(), x.c) : column_shape(x.n, x.spatial(), x.c);
-  if (shape.groups > 65535) {
-    refuse(reason, "more than 65535 samples");
+  if (shape.groups > 65535 || std::int64_t{shape.groups} * shape.channels > (1 << 30)) {
+    refuse(reason, "more than 65535 samples, or 2^30 statistics");
     return {};
   }
   KernelOffer offer = nhwc_offer(query, attrs.batch ? "own:batchnorm" : "own:instancenorm");
-  offer.output.dtype = offer.inputs[0].dtype;
-  offer.output.bytes = offer.inputs[0].bytes;
+  for (TensorDesc& input : offer.inputs) input = offer.inputs[0];
+  offer.output = offer.inputs[0];
   for (TensorDesc& param : offer.params) param = plain_desc(param.shape, DType::f32);
   const std::size_t all = static_cast<std::size_t>(shape.groups) * shape.channels;
   const std::size_t partial = 2 * static_cast<std::size_t>(shape.partials()) * sizeof(float);
@@ -342,7 +417,10 @@ Offers norm_offers(Context& context, const KernelQuery& query, std::string* reas
     offer.aux_bytes = 2 * all * sizeof(float);
     offer.workspace_bytes = partial + offer.aux_bytes;
   } else if (!forward) {
-    offer.reads = {.inputs = true, .aux = !attrs.use_running};
+    offer.reads = {.inputs = !attrs.in_place || attrs.sum,
+                   .output = attrs.in_place,
+                   .aux = !attrs.use_running,
+                   .first_input = attrs.in_place ? 1 : 0};
     offer.workspace_bytes = 2 * all * sizeof(float) + partial;
   }
   offer.make = [&context, shape, attrs, forward, partial, dtype = offer.inputs[0].dtype,

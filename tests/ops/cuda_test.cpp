@@ -9,6 +9,7 @@
 #include "backend/module.h"
 #include "core/error.h"
 #include "op_cases.h"
+#include "ops/batchnorm.h"
 #include "ops/conv2d.h"
 #include "support/device_tensor.h"
 #include "support/forwarding_backend.h"
@@ -55,6 +56,10 @@ HarnessOptions options_for(DType dtype, const Op& op) {
   options.dtype = dtype;
   options.eval_backward = op.kind() == OpKind::batchnorm || op.kind() == OpKind::dropout;
   if (dtype == DType::f32) return options;
+  options.may_refuse = [](const KernelQuery& query) {
+    return query.op->kind() == OpKind::batchnorm &&
+           static_cast<const BatchNorm&>(*query.op).in_place;
+  };
   // Products are exact and sums are taken in f32: what is left is the rounding of results, half a
   // unit of 8 (bf16) or 11 (f16) bits, once or twice.
   options.tolerance = options.tolerance_cap = dtype == DType::bf16 ? 6e-3 : 8e-4;
