@@ -1,0 +1,111 @@
+// What a training step on a GPU will consist of, planned without one: the module offers its own
+// kernels, whose layouts are those of cuDNN's engines.
+
+#include <algorithm>
+#include <cstdio>
+
+#include <gtest/gtest.h>
+
+#include "backend/module.h"
+#include "layers/build_graph.h"
+#include "plan/executor.h"
+#include "train/session.h"
+
+namespace daybreak {
+namespace {
+
+Graph seed_network() {
+  NetworkSpec net = load_network("builtin:cfg/net/cifar10-darknet.yaml");
+  use_placeholder_statistics(net.input);
+  BuildOptions options;
+  options.stand_in_classes = 10;
+  return build_graph(net, options);
+}
+
+class CudaPlan : public testing::Test {
+ protected:
+  void SetUp() override {
+#ifndef DAYBREAK_HAVE_CUDA
+    GTEST_SKIP() << "skipped: this build has no CUDA module";
+#endif
+  }
+
+  static Plan plan(Backend& backend, const Graph& graph, DType dtype, int batch) {
+    PlanRequest request;
+    request.dtype = dtype;
+    request.batch = batch;
+    request.keep = {graph.loss, graph.prediction, graph.topk};
+    ParamLayouts layouts(graph.params.size());
+    return make_plan(
+        graph, backend, request, layouts,
+        [](const KernelQuery&, const std::vector<KernelOffer>&) { return OfferChoice(0); });
+  }
+};
+
+int count(const Plan& plan, StepKind kind) {
+  return static_cast<int>(std::count_if(plan.steps.begin(), plan.steps.end(),
+                                        [&](const PlanStep& step) { return step.kind == kind; }));
+}
+
+// Bytes of activations and their gradients that the step's kernels name, each once a kernel.
+double activation_bytes(const Plan& plan) {
+  double bytes = 0.0;
+  const auto add = [&](TensorId id) {
+    if (id == kNone || plan.tensors[plan.root(id)].place != Place::arena) return;
+    bytes += static_cast<double>(plan.tensors[id].desc.bytes);
+  };
+  for (const PlanStep& step : plan.steps) {
+    for (const auto* ids : {&step.x, &step.dx}) {
+      for (const TensorId id : *ids) add(id);
+    }
+    add(step.y), add(step.dy);
+  }
+  return bytes;
+}
+
+// Convolutions write once, norms read and write: the fewest tensors that separate kernels can name.
+// Per convolution with norm and activation, forward and backward:
+//   conv x, y; norm x, y | norm x, dy, dx; data gradient dy, dx; weight gradient x, dy
+double floor_bytes(const Graph& graph, const Plan& plan) {
+  double bytes = 0.0;
+  for (const GraphNode& node : graph.nodes) {
+    if (node.op->kind() != OpKind::conv2d) continue;
+    const auto of = [&](ValueId value) {
+      return static_cast<double>(plan.shapes[value].count()) *
+             static_cast<double>(element_size(plan.request.dtype));
+    };
+    const double x = of(node.inputs[0]), y = of(node.output);
+    bytes += x + y + 2 * y + 3 * y + (y + x) + (x + y);
+  }
+  return bytes;
+}
+
+TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
+  const BackendPtr cuda = make_cuda_offers();
+  const Graph graph = seed_network();
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    SCOPED_TRACE(to_string(dtype));
+    const Plan made = plan(*cuda, graph, dtype, 512);
+    for (const PlanStep& step : made.steps) {
+      if (step.kind != StepKind::reorder) continue;
+      // Towards the head, which computes in f32: a few thousand numbers.
+      EXPECT_LE(made.tensors[step.y].desc.shape.count(), 512 * 1024 * 4) << step.layer;
+    }
+    EXPECT_LE(count(made, StepKind::reorder), dtype == DType::f32 ? 0 : 4);
+    const double bytes = activation_bytes(made), floor = floor_bytes(graph, made);
+    std::printf(
+        "plan: %s, batch 512: %zu kernels, %d reorders, %d sums of gradients, activations %.2f GB "
+        "a "
+        "step, %.2f of the floor of separate kernels; arena %.0f MiB, %.3f of its bound\n",
+        to_string(dtype), made.steps.size(), count(made, StepKind::reorder),
+        count(made, StepKind::accumulate), bytes * 1e-9, bytes / floor,
+        static_cast<double>(made.memory.arena_bytes) / 1048576.0,
+        static_cast<double>(made.memory.arena_bytes) /
+            static_cast<double>(made.memory.lower_bound));
+    EXPECT_LE(bytes, 1.5 * floor) << "kernels name tensors more often than they must";
+    EXPECT_LE(made.memory.arena_bytes, made.memory.lower_bound * 21 / 20);
+  }
+}
+
+}  // namespace
+}  // namespace daybreak
