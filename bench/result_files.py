@@ -56,7 +56,8 @@ def table(data):
                 f"| {cell['net']} | {cell['batch']} | {cell['precision']} | {rate_text(cell, cell['seconds_per_step'])} "
                 f"| {base['label'].removeprefix('PyTorch ')} | {rate_text(cell, base['seconds_per_step'])} | {ratio} | "
                 f"{peak(cell) / 1e6:.0f} / {peak(base) / 1e6:.0f} MB = {peak(cell) / peak(base):.2f} | {base['losses_differ']:.1g} |")
-    lines += ["", "| run | f32 GFLOP/s, 1 and all threads, before / after | bf16 | memory GB/s | cold seconds, daybreak "
+    speed = "products in f32, GFLOP/s" if machine.get("gpu") else "FMA GFLOP/s, 1 and all threads"
+    lines += ["", f"| run | {speed}, before / after | bf16 | memory GB/s | cold seconds, daybreak "
               "and PyTorch (compiled) | other processes, steal |", "|---|---|---|---|---|---|"]
     lines += [machine_row(cell) for cell in cells]
     reasons = [f"* {title(cell)} is void: {'; '.join(cell['void'])}" for cell in cells if cell["void"]]
@@ -91,7 +92,7 @@ def plot(data):
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 60}" height="{height}" '
              'font-family="sans-serif" font-size="12">', '<rect width="100%" height="100%" fill="white"/>',
              '<text x="10" y="20" font-size="14">Training speed over PyTorch in its best mode (higher is better)</text>',
-             f'<text x="10" y="38" fill="#555">{escape(data["machine"]["processor"])}, '
+             f'<text x="10" y="38" fill="#555">{escape(data["machine"].get("gpu") or data["machine"]["processor"])}, '
              f'{data["machine"]["threads"]} threads, {data["date"]}</text>']
     for i, (name, version, ratios) in enumerate(bars):
         y, median = top + row * i, statistics.median(ratios)
