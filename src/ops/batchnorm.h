@@ -16,8 +16,8 @@ namespace daybreak {
 /// The plan's fusion passes fill in the activation and the in-place forms. `in_place` (Rota Bulo et
 /// al. 2018, "In-Place Activated BatchNorm") says that backward finds the input again from the
 /// output, so that nobody has to keep it: x - mean = (act^-1(y) - shift) / (scale / std). With
-/// `sum` a second input, a residual, is added after the activation, and backward subtracts it
-/// first. Where |scale| <= 1e-5 |shift| nothing of x is left in y: such a channel's scale gets no
+/// `sum` a second input, a residual, is added after the activation, and in place backward subtracts
+/// it first. Where |scale| <= 1e-5 |shift| nothing of x is left in y: such a channel's scale gets no
 /// gradient.
 struct BatchNorm final : Op {
   float eps = 1e-5f;
@@ -25,7 +25,7 @@ struct BatchNorm final : Op {
   bool affine = true;     ///< with scale and shift
   Activation act;
   bool in_place = false;  ///< none or leaky with a positive slope
-  bool sum = false;       ///< y = act(...) + inputs[1]; only in place
+  bool sum = false;       ///< y = act(...) + inputs[1]
 
   OpKind kind() const override { return OpKind::batchnorm; }
   int min_inputs() const override { return sum ? 2 : 1; }

@@ -355,24 +355,21 @@ void backward_from(const Context& context, const ColumnShape& shape, const NormA
   });
 }
 
-void backward_in_place(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
-                       const Bindings& b) {
-  if (!attrs.sum) return backward_from<float, NormSource::output>(context, shape, attrs, b);
-  // The residual's gradient is the sum's; dx[0] may be written over it next.
-  if (float* more = entry<float>(b.dx, 1)) {
-    const std::size_t count = static_cast<std::size_t>(shape.rows) * shape.channels;
-    check(cudaMemcpyAsync(more, b.dy, count * sizeof(float), cudaMemcpyDeviceToDevice,
-                          context.stream()),
-          "cudaMemcpyAsync");
-  }
-  backward_from<float, NormSource::sum>(context, shape, attrs, b);
-}
-
 template <class T>
 void backward(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
               const Bindings& b) {
+  // The residual's gradient is the sum's; dx[0] may be written over it next.
+  if (T* more = attrs.sum ? entry<T>(b.dx, 1) : nullptr) {
+    const std::size_t count = static_cast<std::size_t>(shape.rows) * shape.channels;
+    check(
+        cudaMemcpyAsync(more, b.dy, count * sizeof(T), cudaMemcpyDeviceToDevice, context.stream()),
+        "cudaMemcpyAsync");
+  }
   if (!attrs.in_place) return backward_from<T, NormSource::input>(context, shape, attrs, b);
-  if constexpr (std::is_same_v<T, float>) backward_in_place(context, shape, attrs, b);
+  if constexpr (std::is_same_v<T, float>) {
+    if (attrs.sum) return backward_from<T, NormSource::sum>(context, shape, attrs, b);
+    backward_from<T, NormSource::output>(context, shape, attrs, b);
+  }
 }
 
 NormAttrs norm_attrs(const KernelQuery& query) {

@@ -20,6 +20,11 @@ std::vector<GraphNode> fuse(const Graph& graph, const std::vector<ValueId>& keep
 std::vector<GraphNode> fuse_in_place(std::vector<GraphNode> nodes, const Graph& graph,
                                      const std::vector<ValueId>& keep);
 
+/// For training: batch norms take over the plain sum that alone reads them (BatchNorm::sum) and
+/// keep their input.
+std::vector<GraphNode> fuse_sums(std::vector<GraphNode> nodes, const Graph& graph,
+                                 const std::vector<ValueId>& keep);
+
 /// For evaluation: drops dropout, and joins a convolution with the activation that alone reads it,
 /// or with the plain sum (and that sum's activation) that alone reads it: the convolution then runs
 /// in the sum's place. `fuses` says which activations a convolution of the backend can end in.

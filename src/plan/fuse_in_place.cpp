@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <functional>
+#include <memory>
 
 #include "ops/add.h"
 #include "ops/batchnorm.h"
@@ -30,10 +32,11 @@ bool plain_sum(const GraphNode& node) {
   return add.coeff[0] == 1.0f && add.coeff[1] == 1.0f && add.act.kind == ActKind::none;
 }
 
-}  // namespace
-
-std::vector<GraphNode> fuse_in_place(std::vector<GraphNode> nodes, const Graph& graph,
-                                     const std::vector<ValueId>& keep) {
+// Replaces every norm by `changed` of it, where that is one, and gives those the plain sums that
+// alone read them.
+std::vector<GraphNode> take_sums(
+    std::vector<GraphNode> nodes, const Graph& graph, const std::vector<ValueId>& keep,
+    const std::function<std::shared_ptr<BatchNorm>(const GraphNode&)>& changed) {
   std::vector<int> readers(graph.values.size(), 0);
   for (const GraphNode& node : nodes) {
     for (ValueId input : node.inputs) ++readers[input];
@@ -42,7 +45,7 @@ std::vector<GraphNode> fuse_in_place(std::vector<GraphNode> nodes, const Graph& 
   std::vector<GraphNode> result;
   std::vector<int> position(graph.values.size(), kNone);  // in `result`, of norms for one reader
   for (GraphNode& node : nodes) {
-    if (auto norm = in_place(graph, node)) {
+    if (auto norm = changed(node)) {
       node.op = std::move(norm);
       if (readers[node.output] == 1) position[node.output] = static_cast<int>(result.size());
     } else if (plain_sum(node)) {  // of two norms the later one takes the sum
@@ -64,6 +67,23 @@ std::vector<GraphNode> fuse_in_place(std::vector<GraphNode> nodes, const Graph& 
   }
   std::erase_if(result, [](const GraphNode& node) { return node.op == nullptr; });
   return result;
+}
+
+}  // namespace
+
+std::vector<GraphNode> fuse_in_place(std::vector<GraphNode> nodes, const Graph& graph,
+                                     const std::vector<ValueId>& keep) {
+  return take_sums(std::move(nodes), graph, keep,
+                   [&](const GraphNode& node) { return in_place(graph, node); });
+}
+
+std::vector<GraphNode> fuse_sums(std::vector<GraphNode> nodes, const Graph& graph,
+                                 const std::vector<ValueId>& keep) {
+  return take_sums(std::move(nodes), graph, keep, [](const GraphNode& node) {
+    if (node.op->kind() != OpKind::batchnorm) return std::shared_ptr<BatchNorm>();
+    const auto& norm = static_cast<const BatchNorm&>(*node.op);
+    return norm.sum ? nullptr : std::make_shared<BatchNorm>(norm);
+  });
 }
 
 }  // namespace daybreak

@@ -58,6 +58,9 @@ std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& reque
     if (request.mode == Mode::train && backend.norms_in_place(request.dtype)) {
       all = fuse_in_place(std::move(all), graph, request.keep);
     }
+    if (request.mode == Mode::train && backend.norms_with_sum(request.dtype)) {
+      all = fuse_sums(std::move(all), graph, request.keep);
+    }
   } else {
     all = graph.nodes;
   }

@@ -130,6 +130,24 @@ TEST_F(CudaOffers, SavedDataIsOfferedWhereItIsRead) {
   }
 }
 
+// The plan's fuse_sums(): norm, activation and sum as one kernel, in every precision.
+TEST_F(CudaOffers, NormsTakeSums) {
+  BatchNorm norm;
+  norm.sum = true;
+  norm.act = {ActKind::leaky, 0.1f};
+  const std::vector<Shape> shapes(2, Shape{4, 24, 3, 3});
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    EXPECT_TRUE(cuda().norms_with_sum(dtype));
+    for (const Pass pass : {Pass::forward, Pass::backward}) {
+      const KernelQuery query = plain_query(norm, shapes, pass, Mode::train, dtype);
+      std::string reason;
+      const std::vector<KernelOffer> offers = cuda().offers(query, &reason);
+      ASSERT_EQ(offers.size(), 1u) << reason;
+      check_offer(norm, query, offers[0]);
+    }
+  }
+}
+
 TEST_F(CudaOffers, RefusalsSayWhy) {
   std::string reason;
   BatchNorm norm;

@@ -101,6 +101,21 @@ TEST_P(CudaOps, f16_f32_params) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, CudaOps, testing::ValuesIn(all_cases(LargeCases::with)), name_of);
 
+// What the plan's fuse_sums() makes, which no case of all backends has.
+TEST(CudaBackend, NormsWithActivationAndSum) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    for (const int channels : {3, 24, 64}) {
+      SCOPED_TRACE(std::string(to_string(dtype)) + " " + std::to_string(channels));
+      BatchNorm norm;
+      norm.sum = true;
+      norm.act = {ActKind::leaky, 0.1f};
+      const std::vector<Shape> shapes(2, Shape{4, channels, 5, 3});
+      Asking backend(cuda(), kNhwc, DType::f32);
+      check_backend(backend, norm, shapes, options_for(dtype, norm));
+    }
+  }
+}
+
 /// Two runs of the same kernel on the same data give the same bits.
 class CudaRepeats : public testing::TestWithParam<OpCase> {
  protected:

@@ -199,6 +199,13 @@ struct KeepsInputs final : ForwardingBackend {
   bool norms_in_place(DType) const override { return false; }
 };
 
+/// The same, but they take sums.
+struct TakesSums final : ForwardingBackend {
+  using ForwardingBackend::ForwardingBackend;
+  bool norms_in_place(DType) const override { return false; }
+  bool norms_with_sum(DType) const override { return true; }
+};
+
 struct Trained {
   std::size_t bytes = 0;
   double loss = 0.0;
@@ -249,6 +256,39 @@ TEST(FuseInPlace, HalvesTheMemoryAndKeepsTheGradients) {
       }
       EXPECT_LE(std::sqrt(error), 1e-4 * std::sqrt(size) + 1e-9)
           << graph.name << ", gradient " << p;
+    }
+  }
+}
+
+TEST(FuseSums, NormsTakeSumsAndKeepTheirInput) {
+  const Graph graph = darknet_block_net();
+  const std::vector<ValueId> keep = {graph.loss};
+  const auto nodes = fuse_sums(fuse(graph, keep), graph, keep);
+  EXPECT_EQ(count(nodes, OpKind::add), 0);
+  const auto norm = [&](const char* layer) {
+    return static_cast<const BatchNorm&>(*node_of(nodes, layer).op);
+  };
+  EXPECT_TRUE(norm("a5").sum);
+  EXPECT_FALSE(norm("b2").sum);
+  EXPECT_TRUE(norm("b5").sum);
+  EXPECT_FALSE(norm("b5").in_place);
+  EXPECT_EQ(norm("b5").act.kind, ActKind::leaky);
+  const auto again = fuse_sums(nodes, graph, keep);
+  EXPECT_EQ(again.size(), nodes.size()) << "a norm takes one sum";
+}
+
+TEST(FuseSums, KeepsTheGradients) {
+  const Graph graph = darknet_block_net();
+  const BackendPtr cpu = make_cpu_backend(1);
+  KeepsInputs keeping(*cpu);
+  TakesSums taking(*cpu);
+  const Trained expected = first_gradients(graph, keeping), actual = first_gradients(graph, taking);
+  EXPECT_NEAR(actual.loss, expected.loss, 1e-6 * expected.loss);
+  ASSERT_EQ(actual.gradients.size(), expected.gradients.size());
+  for (std::size_t p = 0; p < expected.gradients.size(); ++p) {
+    for (std::size_t i = 0; i < expected.gradients[p].size(); ++i) {
+      EXPECT_NEAR(actual.gradients[p][i], expected.gradients[p][i],
+                  1e-5f + 1e-4f * std::abs(expected.gradients[p][i]));
     }
   }
 }

@@ -25,6 +25,7 @@ class CudaBackend final : public Backend {
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override;
   /// What is found again from 16 bits would be too coarse.
   bool norms_in_place(DType dtype) const override { return dtype == DType::f32; }
+  bool norms_with_sum(DType) const override { return true; }
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override;
   std::string layout_name(Layout layout) const override;
   KernelPtr reorder(const TensorDesc& from, const TensorDesc& to) override;
