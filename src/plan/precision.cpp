@@ -20,8 +20,11 @@ bool always_f32(OpKind kind) {
   }
 }
 
-bool f32_at_the_end(OpKind kind) {
-  return kind == OpKind::linear || kind == OpKind::adaptive_avgpool;
+// Small maps; a sum of a value with itself scales scores (the layer `scale`).
+bool f32_at_the_end(const GraphNode& node) {
+  const OpKind kind = node.op->kind();
+  return kind == OpKind::linear || kind == OpKind::adaptive_avgpool ||
+         (kind == OpKind::add && node.inputs[0] == node.inputs[1]);
 }
 
 }  // namespace
@@ -38,7 +41,7 @@ std::vector<DType> node_dtypes(const std::vector<GraphNode>& nodes, std::size_t 
       result[i] = DType::f32;
       continue;
     }
-    if (f32_at_the_end(kind) && !read_in_16_bit[node.output]) result[i] = DType::f32;
+    if (f32_at_the_end(node) && !read_in_16_bit[node.output]) result[i] = DType::f32;
     for (ValueId input : node.inputs) read_in_16_bit[input] = true;
   }
   return result;

@@ -23,4 +23,9 @@ void launch_bias_gradient(const Context& context, DType dtype, const void* dy, f
                           float* workspace, int rows, int channels);
 std::size_t bias_gradient_bytes(int rows, int channels);
 
+/// Backend::blend and Backend::exchange, of f32.
+void launch_blend(const Context& context, std::byte* average, const std::byte* values,
+                  std::size_t count, float share);
+void launch_exchange(const Context& context, std::byte* a, std::byte* b, std::size_t count);
+
 }  // namespace daybreak::cuda
