@@ -251,17 +251,16 @@ TEST_F(TrainTest, RecipesOfTheRecordsResumeBitIdentically) {
   }
   const std::string mean = folder_ / "mean.safetensors";
   ASSERT_EQ(daybreak({"export", "safetensors", whole, "--ema", "--out", mean}).exit_code, 0);
-  const auto top1 = [](const std::string& text, const std::string& before) {
-    const std::size_t at = text.find(before);
-    return at == std::string::npos
-               ? std::string("none")
-               : text.substr(at + before.size(),
-                             text.find_first_of(",\n}", at + before.size()) - at - before.size());
+  const auto number_after = [](const std::string& json, const std::string& key) {
+    const std::size_t at = json.find(key);
+    if (at == std::string::npos) return std::string("none");
+    const std::size_t begin = at + key.size();
+    return json.substr(begin, json.find_first_of(",\n}", begin) - begin);
   };
   const std::string both = daybreak({"test", whole, "--json", "-"}).out;
   const std::string alone =
       daybreak({"test", whole, "--weights", mean, "--tta", "none", "--json", "-"}).out;
-  EXPECT_EQ(top1(both, "\"ema_top1\":"), top1(alone, "\"top1\":")) << both << alone;
+  EXPECT_EQ(number_after(both, "\"ema_top1\":"), number_after(alone, "\"top1\":")) << both << alone;
   EXPECT_THAT(alone, testing::Not(HasSubstr("tta")));
 }
 

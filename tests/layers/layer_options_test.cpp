@@ -221,7 +221,7 @@ TEST(ScaleLayer, IsASumOfHalves) {
   const auto& op = op_of<Add>(graph, OpKind::add);
   EXPECT_EQ(op.coeff[0], 0.125f);
   EXPECT_EQ(op.coeff[1], 0.125f);
-  EXPECT_EQ(build_errors("- scale\n"), "4:3: scale: \"factor\" is missing\n");
+  EXPECT_EQ(build_errors("- scale\n"), "4:3: \"factor\" of layer \"scale1\" is missing\n");
 }
 
 TEST(WhitenInit, IsForConvolutionsOverThePictures) {
