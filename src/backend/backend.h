@@ -157,6 +157,12 @@ class Backend {
   /// y += x[0], both of `desc`.
   virtual KernelPtr accumulate(const TensorDesc& desc) = 0;
   virtual std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) = 0;
+  /// average = blended(average, values, share) for `count` parameters of `dtype`, in the order of
+  /// all other work and without waiting for it: averages of weights (backend/blend.h).
+  virtual void blend(std::byte* average, const std::byte* values, std::size_t count, DType dtype,
+                     double share) = 0;
+  /// Exchanges two stretches of `count` parameters, likewise in order.
+  virtual void exchange(std::byte* a, std::byte* b, std::size_t count, DType dtype) = 0;
   /// Throws DeviceError when the memory cannot be had.
   virtual MemoryPtr allocate(std::size_t bytes) = 0;
   /// Bytes that allocate() could give in all now, as far as is known; the largest number when it is

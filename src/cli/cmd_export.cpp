@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "io/sha256.h"
+#include "train/averages.h"
 #include "train/weights.h"
 
 namespace daybreak {
@@ -17,6 +18,7 @@ struct ExportOptions {
   std::string run;
   std::string weights;
   std::string out;
+  bool ema = false;
 };
 
 // One SHA-256 over all tensors of the newest checkpoint, optimizer included: equal digests mean
@@ -41,9 +43,14 @@ int run_export(const ExportOptions& options) {
   if (options.out.empty()) throw ConfigError("export safetensors needs --out FILE");
   std::string source = options.weights;
   if (source.empty()) source = options.run + "/best.safetensors";
-  std::vector<NamedTensor> weights;
-  for (NamedTensor& tensor : read_tensors(source)) {
-    if (tensor.name.rfind("optimizer.", 0) != 0) weights.push_back(std::move(tensor));
+  std::vector<NamedTensor> weights, tensors = read_tensors(source);
+  if (options.ema) {
+    weights = ema_weights(tensors);
+    if (weights.empty()) throw DataError(source, "has no averaged weights: train with \"ema\"");
+  } else {
+    for (NamedTensor& tensor : tensors) {
+      if (tensor.name.rfind("optimizer.", 0) != 0) weights.push_back(std::move(tensor));
+    }
   }
   save_tensors(options.out, weights, {{"format", "daybreak-weights 1"}});
   fmt::print("{}: {} tensors\n", options.out, weights.size());
@@ -61,6 +68,7 @@ Command add_export(CLI::App& app, CommonOptions& common) {
   verb->add_option("run", options->run, "a run folder")->required();
   verb->add_option("--weights", options->weights, "checkpoint (default: the run's best)");
   verb->add_option("--out", options->out, "file to write");
+  verb->add_flag("--ema", options->ema, "the running mean of the weights (solver key ema)");
   return {verb, [options] { return run_export(*options); }};
 }
 

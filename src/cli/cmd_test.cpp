@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "config/spec_names.h"
 #include "io/atomic_file.h"
 #include "report/detection_report.h"
 #include "report/progress.h"
@@ -14,6 +16,7 @@
 #include "train/detection_evaluator.h"
 #include "train/evaluator.h"
 #include "train/session.h"
+#include "train/trainer.h"
 #include "train/weights.h"
 
 namespace daybreak {
@@ -26,8 +29,17 @@ struct TestOptions {
   double min_top1 = -1.0;
   double min_map = -1.0;
   std::string boxes_file;
+  std::string tta;  ///< "": what the solver says
   bool flip = false;
 };
+
+Views views_wanted(const TestOptions& options, const Session& session) {
+  if (options.flip) return Views::flip;
+  for (const auto& entry : enum_names(Views{})) {
+    if (options.tta == entry.name) return entry.value;
+  }
+  return session.solver().tta;
+}
 
 const Dataset& part_of(const Session& session, const std::string& split) {
   const DataParts& data = session.data();
@@ -44,6 +56,9 @@ const Dataset& part_of(const Session& session, const std::string& split) {
 // What both kinds of evaluation share.
 struct TestRun {
   Session& session;
+  std::string weights;           ///< file
+  std::vector<NamedTensor> ema;  ///< the running mean in it; empty: none
+  Views views = Views::none;     ///< to be measured beside the picture as it is
   const Dataset& part;
   std::string split;  ///< as it is shown
   const TestOptions& options;
@@ -56,6 +71,29 @@ int below(const char* what, double value, double wanted) {
   return 1;
 }
 
+// "with mirrored views" and the like, a line each.
+void print_others(const TestRun& run, const OtherFigures& others) {
+  const char* views = run.views == Views::flip ? "mirrored pictures averaged"
+                                               : "six views of each picture averaged";
+  const auto line = [](double top1, const std::string& what) {
+    if (!std::isnan(top1)) fmt::print("with {}: top-1 {}\n", what, percent_text(top1));
+  };
+  line(others.tta, views);
+  line(others.ema, "averaged weights");
+  line(others.ema_tta, fmt::format("averaged weights and {}", views));
+}
+
+std::string with_others(const std::string& json_text, const OtherFigures& others) {
+  auto json = nlohmann::ordered_json::parse(json_text);
+  const auto put = [&](const char* key, double value) {
+    if (!std::isnan(value)) json[key] = value;
+  };
+  put("tta_top1", others.tta);
+  put("ema_top1", others.ema);
+  put("ema_tta_top1", others.ema_tta);
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 int test_classifier(const TestRun& run) {
   if (run.options.min_map >= 0.0) {
     throw ConfigError("--min-map is for detectors; a classifier takes --min-top1");
@@ -66,12 +104,17 @@ int test_classifier(const TestRun& run) {
   progress.begin_task("testing", run.part.size(), "img");
   EvaluateOptions evaluate_options;
   evaluate_options.progress = [&](std::int64_t done) { progress.task(done); };
-  const ClassificationResult result =
-      evaluate(session.executor(), session.eval_plan(), loader, evaluate_options);
-  ClassificationResult flipped;
-  if (run.options.flip) {
-    evaluate_options.flip = true;
-    flipped = evaluate(session.executor(), session.eval_plan(), loader, evaluate_options);
+  const auto measure = [&](Views views) {
+    evaluate_options.views = views;
+    return evaluate(session.executor(), session.eval_plan(), loader, evaluate_options);
+  };
+  const ClassificationResult result = measure(Views::none);
+  OtherFigures others;
+  if (run.views != Views::none) others.tta = measure(run.views).top1;
+  if (!run.ema.empty()) {
+    write_weights(session.executor(), run.weights, run.ema, /*partial=*/false);
+    others.ema = measure(Views::none).top1;
+    if (run.views != Views::none) others.ema_tta = measure(run.views).top1;
   }
   progress.end_task();
   if (run.common.json != "-") {
@@ -79,11 +122,10 @@ int test_classifier(const TestRun& run) {
     fmt::print("{}: {} samples, loss {}, top-1 {}, top-5 {}\n", run.split,
                with_separators(result.n), metric_text(result.loss), percent_text(result.top1),
                percent_text(result.top5));
-    if (run.options.flip) {
-      fmt::print("with mirrored pictures averaged: top-1 {}\n", percent_text(flipped.top1));
-    }
+    print_others(run, others);
   }
-  write_json_result(run.common, classification_json(result, run.part.classes(), run.split));
+  write_json_result(
+      run.common, with_others(classification_json(result, run.part.classes(), run.split), others));
   return below("top-1", result.top1, run.options.min_top1);
 }
 
@@ -93,7 +135,7 @@ std::string share_text(double value) {
 
 // Figures of classes without an object are left out.
 std::string detection_json(const DetectionResult& result, const std::vector<std::string>& names,
-                           const std::string& split) {
+                           const std::string& split, double ema_map50) {
   using Json = nlohmann::ordered_json;
   const auto put = [](Json& object, const char* key, double value) {
     if (value >= 0.0) object[key] = value;
@@ -103,6 +145,7 @@ std::string detection_json(const DetectionResult& result, const std::vector<std:
   json["loss"] = result.loss;
   put(json, "map50", metrics.map50);
   put(json, "map", metrics.map);
+  if (!std::isnan(ema_map50)) put(json, "ema_map50", ema_map50);
   put(json, "map75", metrics.map75);
   put(json, "map_small", metrics.map_small);
   put(json, "map_medium", metrics.map_medium);
@@ -159,8 +202,9 @@ std::string boxes_json(const Dataset& data, const std::vector<FoundSample>& samp
 }
 
 int test_detector(const TestRun& run) {
-  if (run.options.min_top1 >= 0.0 || run.options.flip) {
-    throw ConfigError("--min-top1 and --flip are for classifiers; a detector takes --min-map");
+  if (run.options.min_top1 >= 0.0 || run.options.flip || !run.options.tta.empty()) {
+    throw ConfigError(
+        "--min-top1, --tta and --flip are for classifiers; a detector takes --min-map");
   }
   Loader loader(run.part, run.session.eval_loader());
   Progress progress(stderr_output(run.common.quiet));
@@ -170,6 +214,14 @@ int test_detector(const TestRun& run) {
   if (!run.options.boxes_file.empty()) options.keep_samples = run.part.size();
   const DetectionResult result =
       evaluate_detections(run.session.executor(), run.session.eval_plan(), loader, options);
+  OtherFigures others;
+  if (!run.ema.empty()) {
+    write_weights(run.session.executor(), run.weights, run.ema, /*partial=*/false);
+    options.keep_samples = 0;
+    others.ema =
+        evaluate_detections(run.session.executor(), run.session.eval_plan(), loader, options)
+            .metrics.map50;
+  }
   progress.end_task();
   if (run.common.json != "-") {
     const DetectionMetrics& metrics = result.metrics;
@@ -180,11 +232,14 @@ int test_detector(const TestRun& run) {
     fmt::print("by VOC's rules: mAP {}, at 11 points {}\n",
                share_text(mean_of_known(result.voc_all)),
                share_text(mean_of_known(result.voc_eleven)));
+    if (!std::isnan(others.ema)) {
+      fmt::print("with averaged weights: mAP@0.5 {}\n", share_text(others.ema));
+    }
   }
   if (!run.options.boxes_file.empty()) {
     write_file_atomically(run.options.boxes_file, boxes_json(run.part, result.samples) + "\n");
   }
-  write_json_result(run.common, detection_json(result, run.part.classes(), run.split));
+  write_json_result(run.common, detection_json(result, run.part.classes(), run.split, others.ema));
   return below("mAP@0.5", result.metrics.map50, run.options.min_map);
 }
 
@@ -203,10 +258,18 @@ int run_test(const TestOptions& options, const CommonOptions& common) {
   session_options.need_train = options.split == "train" || options.split == "val";
   session_options.threads = common.threads;
   Session session(std::move(config), session_options);
-  load_weights(session.executor(), weights, /*partial=*/false);
+  const std::vector<NamedTensor> tensors = read_tensors(weights);
+  write_weights(session.executor(), weights, tensors, /*partial=*/false);
   const std::string split =
       options.split == "auto" ? (session.data().val.empty() ? "test" : "val") : options.split;
-  const TestRun run{session, part_of(session, options.split), split, options, common};
+  const TestRun run{session,
+                    weights,
+                    ema_weights(tensors),
+                    views_wanted(options, session),
+                    part_of(session, options.split),
+                    split,
+                    options,
+                    common};
   return session.is_detector() ? test_detector(run) : test_classifier(run);
 }
 
@@ -226,7 +289,11 @@ Command add_test(CLI::App& app, CommonOptions& common) {
       ->check(CLI::Range(0.0, 1.0));
   verb->add_option("--boxes", options->boxes_file,
                    "write the true boxes and those found to FILE, in COCO's forms");
-  verb->add_flag("--flip", options->flip, "also report the average over mirrored pictures");
+  auto* tta = verb->add_option("--tta", options->tta,
+                               "also report the average over views of each picture: flip, shift or "
+                               "none (default: as the solver says)");
+  tta->check(CLI::IsMember({"none", "flip", "shift"}));
+  verb->add_flag("--flip", options->flip, "the same as --tta flip")->excludes(tta);
   return {verb, [options, &common] { return run_test(*options, common); }};
 }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
@@ -39,6 +40,19 @@ SolverConfig resumed_config(const TrainVerbOptions& options, const CommonOptions
   return load_solver(run_dir + "/config.yaml", common.solver_sets());
 }
 
+// What was measured beside the plain network, in a line of its own.
+void print_others(const RunSummary& summary) {
+  std::string text;
+  const auto add = [&](double value, const char* what) {
+    if (std::isnan(value)) return;
+    text += fmt::format("{}{} {}", text.empty() ? "\n  " : ", ", what, percent_text(value));
+  };
+  add(summary.final_ema, "averaged weights");
+  add(summary.final_tta, "several views of each picture");
+  add(summary.final_ema_tta, "both");
+  fmt::print("{}", text);
+}
+
 void print_outcome(const TrainOutcome& outcome, const CommonOptions& common) {
   if (common.json == "-") return;
   const RunSummary& summary = outcome.summary;
@@ -52,6 +66,7 @@ void print_outcome(const TrainOutcome& outcome, const CommonOptions& common) {
     fmt::print("   final accuracy {}, best {} (epoch {})", percent_text(summary.final_top1),
                percent_text(summary.best_top1), summary.best_epoch);
   }
+  print_others(summary);
   fmt::print("\n  {}/report.html   <- open this\n", outcome.run_dir);
   if (outcome.end == TrainingEnd::done) {
     fmt::print("next:  daybreak test {0}    daybreak {1} {0} PICTURE    daybreak init my\n",

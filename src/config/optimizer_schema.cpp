@@ -38,7 +38,7 @@ auto bias_lr() {
 auto groups() {
   return field("groups", &O::groups)
       .items(0, 1000)
-      .doc("factors on the learning rate by layer; the first that matches counts");
+      .doc("factors on learning rate and weight decay by layer; the first that matches counts");
 }
 
 void check_nesterov(const O& spec, const Node& node, const Reader& reader) {
@@ -113,7 +113,38 @@ const Schema<LrGroup>& config_schema(Type<LrGroup>) {
           .required()
           .not_empty()
           .doc("shell pattern over names of layers or parameters: backbone.*"),
-      field("lr_scale", &LrGroup::lr_scale).required().in(0, 1000).doc("factor on the rate")};
+      field("lr_scale", &LrGroup::lr_scale).required().in(0, 1000).doc("factor on the rate"),
+      field("decay_scale", &LrGroup::decay_scale)
+          .in(0, 1e6)
+          .doc("factor on the weight decay, which acts times the rate")};
+  return kSchema;
+}
+
+const Schema<EmaSpec>& config_schema(Type<EmaSpec>) {
+  static const Schema<EmaSpec> kSchema{
+      short_key("decay"),
+      field("decay", &EmaSpec::decay)
+          .at_least(0)
+          .below(1)
+          .doc("mean = decay * mean + (1 - decay) * weights; 0: none"),
+      field("every", &EmaSpec::every).in(1, 1 << 20).doc("updates from one step of it to the next"),
+      field("ramp", &EmaSpec::ramp)
+          .in(0, 1e9)
+          .doc("decay * (1 - exp(-n / ramp)) at its n-th step; 0: decay")};
+  return kSchema;
+}
+
+const Schema<LookaheadSpec>& config_schema(Type<LookaheadSpec>) {
+  static const Schema<LookaheadSpec> kSchema{
+      short_key("every"),
+      field("every", &LookaheadSpec::every)
+          .in(0, 1 << 20)
+          .doc("updates between two times that slow = weights = decay * slow + (1 - decay) * "
+               "weights; 0: none; training ends with the slow weights"),
+      field("decay", &LookaheadSpec::decay).at_least(0).below(1).doc("share of the slow weights"),
+      field("power", &LookaheadSpec::power)
+          .in(0, 100)
+          .doc("decay * (step / steps)^power: from nothing to decay; 0: decay")};
   return kSchema;
 }
 

@@ -73,8 +73,8 @@ const Schema<S>& evaluate_schema() {
       short_key("every"),
       field("every", &S::evaluate_every).doc("how often the test part is evaluated"),
       field("batch", &S::evaluate_batch).in(0, 1 << 20).doc("pictures per step; 0: as in training"),
-      named_bool("tta", &S::tta_flip, "none", "flip")
-          .doc("flip: also average over the mirrored picture")};
+      field("tta", &S::tta)
+          .doc("test-time augmentation: views whose mean is reported beside the plain accuracy")};
   return kSchema;
 }
 
@@ -124,6 +124,8 @@ const Schema<SolverFile>& solver_schema() {
           .each_in(1, 65535)
           .doc("sides of pictures; every step draws one of them, where no phase sets \"image\""),
       field("optimizer", &S::optimizer).doc("how weights are updated"),
+      field("ema", &S::ema).doc("running mean of the weights, evaluated beside them"),
+      field("lookahead", &S::lookahead).doc("slow weights that the trained ones are set back to"),
       field("clip_norm", &S::clip_norm).in(0, 1e12).doc("longest gradient; 0: any length"),
       deferred("one_cycle", &S::one_cycle, one_cycle_type).doc("schedule: lr up and down once"),
       deferred("sgdr", &S::sgdr, sgdr_type).doc("schedule: cosine cycles with restarts"),

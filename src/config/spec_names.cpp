@@ -143,6 +143,14 @@ std::span<const EnumName<ConvChoice>> enum_names(ConvChoice) {
   return kNames;
 }
 
+std::span<const EnumName<Views>> enum_names(Views) {
+  static constexpr EnumName<Views> kNames[] = {
+      {Views::none, "none", "the picture as it is"},
+      {Views::flip, "flip", "also mirrored"},
+      {Views::shift, "shift", "also moved by a pixel to two corners; all three also mirrored"}};
+  return kNames;
+}
+
 std::span<const EnumName<LastBatch>> enum_names(LastBatch) {
   static constexpr EnumName<LastBatch> kNames[] = {
       {LastBatch::drop, "drop", "an incomplete last batch of an epoch is left out"},

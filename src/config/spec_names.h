@@ -24,6 +24,7 @@ std::span<const EnumName<Curve>> enum_names(Curve);
 std::span<const EnumName<PolicyKind>> enum_names(PolicyKind);
 std::span<const EnumName<BestMetric>> enum_names(BestMetric);
 std::span<const EnumName<Precision>> enum_names(Precision);
+std::span<const EnumName<Views>> enum_names(Views);
 std::span<const EnumName<LastBatch>> enum_names(LastBatch);
 std::span<const EnumName<TuneMode>> enum_names(TuneMode);
 std::span<const EnumName<ConvChoice>> enum_names(ConvChoice);

@@ -15,6 +15,8 @@ namespace daybreak {
 const Schema<InputSpec>& config_schema(Type<InputSpec>);
 const Schema<SplitSpec>& config_schema(Type<SplitSpec>);
 const Schema<LrGroup>& config_schema(Type<LrGroup>);
+const Schema<EmaSpec>& config_schema(Type<EmaSpec>);
+const Schema<LookaheadSpec>& config_schema(Type<LookaheadSpec>);
 const Schema<CheckpointSpec>& config_schema(Type<CheckpointSpec>);
 
 const Union<TransformSpec>& config_union(Type<TransformSpec>);

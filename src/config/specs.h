@@ -26,10 +26,11 @@ enum class OptimizerType : std::uint8_t { sgd, adagrad, rmsprop, adadelta, adam,
 enum class WeightDecayForm : std::uint8_t { l2, decoupled };
 enum class DecayOn : std::uint8_t { weights, all };
 
-/// Parameters with a learning rate of their own: names as in "freeze".
+/// Parameters with a learning rate and weight decay of their own: names as in "freeze".
 struct LrGroup {
   std::string match;
   double lr_scale = 1.0;
+  double decay_scale = 1.0;  ///< on the weight decay, which acts times the learning rate
   bool operator==(const LrGroup&) const = default;
 };
 
@@ -78,6 +79,25 @@ struct PhaseSpec {
   std::optional<std::vector<std::string>> freeze;  ///< patterns over layer names: "backbone.*"
   Mark mark;
 };
+
+/// A running mean of all parameters and statistics, evaluated beside them (train/ema.h).
+struct EmaSpec {
+  double decay = 0.0;  ///< share of the old mean; 0: none is kept
+  int every = 1;       ///< updates between two of its steps
+  double ramp = 0.0;   ///< steps over which the decay grows from 0; 0: at once
+  bool operator==(const EmaSpec&) const = default;
+};
+
+/// Slow weights that the trained ones are set back to (train/lookahead.h).
+struct LookaheadSpec {
+  int every = 0;       ///< updates between two times; 0: none
+  double decay = 0.5;  ///< share of the old slow weights, at the end of training
+  double power = 0.0;  ///< decay * (step / steps)^power before
+  bool operator==(const LookaheadSpec&) const = default;
+};
+
+/// Views of a picture whose probabilities are averaged when a classifier is tested.
+enum class Views : std::uint8_t { none, flip, shift };
 
 /// lr policies of Caffe and Darknet, by step, where phases do not fit.
 enum class PolicyKind : std::uint8_t {
@@ -133,8 +153,10 @@ struct SolverSpec {
   std::vector<PhaseSpec> phases;  ///< one_cycle, sgdr and a plain length+lr are expanded into these
   PolicySpec policy;
   Length evaluate_every{1.0, LengthUnit::epochs};
-  int evaluate_batch = 0;  ///< 0: the training batch
-  bool tta_flip = false;   ///< test time: also average over the mirrored picture
+  int evaluate_batch = 0;   ///< 0: the training batch
+  Views tta = Views::none;  ///< test-time augmentation, reported beside the plain figure
+  EmaSpec ema;
+  LookaheadSpec lookahead;
   CheckpointSpec checkpoint;
   std::string init;  ///< weights to start from
   Mark mark;

@@ -28,15 +28,17 @@ enum class InitKind : std::uint8_t {
   uniform,         ///< U(low, high)
   fan_in_uniform,  ///< U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for conv and linear
   constant,
-  dirac,  ///< identity: channel i to channel i at the kernel's centre
+  dirac,   ///< identity: channel i to channel i at the kernel's centre
+  whiten,  ///< filters that whiten patches of the training pictures (train/whiten.h)
 };
 
 struct Init {
   InitKind kind = InitKind::default_;
-  float a = 0.0f;      ///< std, low, or the constant
+  float a = 0.0f;      ///< std, low, the constant, or what whiten adds to variances
   float b = 0.0f;      ///< high
   float slope = 0.0f;  ///< negative slope of the activation that follows, for He's gain; 1: none
   int groups = 1;      ///< of a convolution, for dirac
+  bool random_rest = false;  ///< dirac: filters beyond the channels start as fan_in_uniform, not 0
 };
 
 /// A named tensor that outlives plans. Names are those of files: "g1.conv.weight".

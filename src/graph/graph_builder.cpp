@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include "ops/conv2d.h"
+
 namespace daybreak {
 namespace {
 
 // Limits that keep every later product of sizes inside 64 bits (and 32 where kernels use int).
 constexpr int kMaxSide = 32768;
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;
+// Numbers of a patch: its eigenvectors are found in a second.
+constexpr int kMostWhitened = 256;
 
 }  // namespace
 
@@ -107,6 +111,28 @@ Shape GraphBuilder::infer(const Op& op, const std::vector<ValueId>& inputs,
   return out;
 }
 
+// Whitening needs what the filters will see: patches of normalised pictures.
+void GraphBuilder::check_whitened(const Op& op, const std::vector<ValueId>& inputs) const {
+  const NodeId producer = graph_->values[inputs[0]].producer;
+  const bool pictures = producer == kNone || graph_->nodes[producer].op->kind() == OpKind::input_u8;
+  if (op.kind() != OpKind::conv2d || !pictures) {
+    fail("\"init\": whiten is for a convolution that reads the pictures");
+  }
+  const auto& conv = static_cast<const Conv2d&>(op);
+  const int length = shape(inputs[0]).c * conv.kernel_h * conv.kernel_w;
+  if (conv.groups != 1) fail("\"init\": whiten needs \"groups\" 1");
+  if (conv.out_channels > 2 * length) {
+    fail(fmt::format(
+        "\"init\": whiten has at most {} filters for patches of {} numbers, \"filters\" "
+        "asks for {}",
+        2 * length, length, conv.out_channels));
+  }
+  if (length > kMostWhitened) {
+    fail(fmt::format("\"init\": whiten is for patches of at most {} numbers, these have {}",
+                     kMostWhitened, length));
+  }
+}
+
 std::vector<ParamId> GraphBuilder::add_params(
     std::vector<ParamSpec> specs, const std::string& prefix,
     const std::vector<std::pair<std::string, Init>>& inits) {
@@ -151,6 +177,9 @@ ValueId GraphBuilder::add_op(std::shared_ptr<const Op> op, std::vector<ValueId> 
   node.output = static_cast<ValueId>(graph_->values.size());
   node.layer = layer_name();
   node.mark = mark();
+  for (ParamId param : node.params) {
+    if (graph_->params[param].init.kind == InitKind::whiten) check_whitened(*node.op, node.inputs);
+  }
   graph_->values.push_back({name, out, DType::f32, static_cast<NodeId>(graph_->nodes.size())});
   graph_->nodes.push_back(std::move(node));
   return graph_->nodes.back().output;

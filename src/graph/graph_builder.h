@@ -70,6 +70,7 @@ class GraphBuilder {
                  const std::string& scope, std::vector<std::pair<std::string, Init>> inits);
   Shape infer(const Op& op, const std::vector<ValueId>& inputs,
               const std::vector<Shape>& shapes) const;
+  void check_whitened(const Op& op, const std::vector<ValueId>& inputs) const;
   std::vector<ParamId> add_params(std::vector<ParamSpec> specs, const std::string& prefix,
                                   const std::vector<std::pair<std::string, Init>>& inits);
 

@@ -58,10 +58,12 @@ void fill_dirac(std::vector<float>& values, const Param& param) {
   const std::int64_t kh = dims.size() == 4 ? dims[2] : 1;
   const std::int64_t kw = dims.size() == 4 ? dims[3] : 1;
   const std::int64_t per_group = dims[0] / param.init.groups;
-  const std::int64_t centre = (kh / 2) * kw + kw / 2;
+  const std::int64_t centre = (kh / 2) * kw + kw / 2, filter = dims[1] * kh * kw;
   for (std::int64_t group = 0; group < param.init.groups; ++group) {
     for (std::int64_t i = 0; i < std::min(per_group, dims[1]); ++i) {
-      values[((group * per_group + i) * dims[1] + i) * kh * kw + centre] = 1.0f;
+      const auto start = values.begin() + (group * per_group + i) * filter;
+      std::fill(start, start + filter, 0.0f);
+      start[i * kh * kw + centre] = 1.0f;
     }
   }
 }
@@ -103,6 +105,8 @@ std::string_view to_string(InitKind kind) {
       return "constant";
     case InitKind::dirac:
       return "dirac";
+    case InitKind::whiten:
+      return "whiten";
   }
   return "unknown";
 }
@@ -128,6 +132,7 @@ void initial_values(const Param& param, std::uint64_t seed, std::vector<float>& 
   switch (kind) {
     case InitKind::default_:
       break;
+    case InitKind::whiten:
     case InitKind::he_normal:
       fill_normal(values, param, seed, gain / std::sqrt(fan.in));
       break;
@@ -153,6 +158,7 @@ void initial_values(const Param& param, std::uint64_t seed, std::vector<float>& 
       std::ranges::fill(values, constant);
       break;
     case InitKind::dirac:
+      if (init.random_rest) symmetric(1.0 / std::sqrt(fan.in));
       fill_dirac(values, param);
       break;
   }

@@ -26,6 +26,7 @@ LayerType upsample_layer();
 LayerType pad_layer();
 LayerType add_layer();
 LayerType multiply_layer();
+LayerType scale_layer();
 LayerType concat_layer();
 LayerType slice_layer();
 LayerType reorg_layer();

@@ -7,7 +7,7 @@
 #include "ops/multiply.h"
 #include "ops/softmax.h"
 
-// add, multiply, dropout, softmax.
+// add, multiply, scale, dropout, softmax.
 
 namespace daybreak {
 namespace {
@@ -19,6 +19,10 @@ struct AddOptions {
 
 struct MultiplyOptions {
   Activation act;
+};
+
+struct ScaleOptions {
+  float factor = 1.0f;
 };
 
 struct DropoutOptions {
@@ -36,6 +40,13 @@ void lower_add(const AddOptions& options, LayerBuilder& b) {
 void lower_multiply(const MultiplyOptions& options, LayerBuilder& b) {
   const ValueId product = b.add(Multiply{}, b.inputs());
   add_act(b, product, options.act, "act");
+}
+
+// As a sum, which every backend has. Halving is exact, so the sum is the rounded product.
+void lower_scale(const ScaleOptions& options, LayerBuilder& b) {
+  Add op;
+  op.coeff[0] = op.coeff[1] = options.factor / 2.0f;
+  b.add(op, {b.input(), b.input()});
 }
 
 void lower_dropout(const DropoutOptions& options, LayerBuilder& b) {
@@ -71,6 +82,15 @@ LayerType multiply_layer() {
                          "factor for each channel (C x 1 x 1) or each pixel (1 x H x W)",
                          kSchema, &lower_multiply)
       .takes(2, 2);
+}
+
+LayerType scale_layer() {
+  static const Schema<ScaleOptions> kSchema{short_key("factor"),
+                                            field("factor", &ScaleOptions::factor)
+                                                .required()
+                                                .in(-1000, 1000)
+                                                .doc("what it multiplies by")};
+  return make_layer_type("scale", "all numbers times a constant", kSchema, &lower_scale);
 }
 
 LayerType dropout_layer() {

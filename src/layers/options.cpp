@@ -1,5 +1,7 @@
 #include "layers/options.h"
 
+#include "config/spec_schemas.h"
+
 namespace daybreak {
 
 const Union<Activation>& config_union(Type<Activation>) {
@@ -86,6 +88,14 @@ const Union<Init>& config_union(Type<Init>) {
   static const Schema<Init> kConstant{
       short_key("value"),
       field("value", &Init::a).in(-1e6, 1e6).required().doc("what every weight starts with")};
+  static const Schema<Init> kDirac{
+      short_key("rest"), named_bool("rest", &Init::random_rest, "zero", "fan_in")
+                             .doc("filters beyond the input's channels: all zero, or as fan_in")};
+  static const Schema<Init> kWhiten{short_key("eps"),
+                                    field("eps", &Init::a)
+                                        .above(0)
+                                        .at_most(1)
+                                        .doc("added to the variances of normalised patches")};
   static const Union<Init> kUnion{
       choice<Init>("auto", {.kind = InitKind::default_},
                    "he, with the gain of the layer's activation"),
@@ -105,7 +115,11 @@ const Union<Init>& config_union(Type<Init>) {
       choice<Init>("constant", {.kind = InitKind::constant}, "the same number everywhere",
                    kConstant),
       choice<Init>("dirac", {.kind = InitKind::dirac},
-                   "the identity: channel i to channel i at the window's centre")};
+                   "the identity: channel i to channel i at the window's centre", kDirac),
+      choice<Init>("whiten", {.kind = InitKind::whiten, .a = 5e-4f},
+                   "of a convolution over the pictures: makes their patches uncorrelated, of "
+                   "variance 1 (eigenvectors of 5000 pictures' patches, then their negatives)",
+                   kWhiten)};
   return kUnion;
 }
 

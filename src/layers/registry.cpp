@@ -26,6 +26,7 @@ std::span<const LayerType> layer_types() {
       pad_layer(),
       add_layer(),
       multiply_layer(),
+      scale_layer(),
       concat_layer(),
       slice_layer(),
       reorg_layer(),

@@ -9,11 +9,12 @@
 
 namespace daybreak {
 
-MemoryNeed memory_need(const Executor& executor, int slots, bool accumulates) {
+MemoryNeed memory_need(const Executor& executor, int slots, bool accumulates, int averages) {
   const ParamBytes params = executor.param_bytes();
   MemoryNeed need;
   need.activations = executor.arena_bytes();
-  need.parameters = params.all + params.trained * (accumulates ? 2 : 1);
+  need.parameters =
+      params.all * static_cast<std::size_t>(1 + averages) + params.trained * (accumulates ? 2 : 1);
   need.slots = params.trained * static_cast<std::size_t>(slots);
   return need;
 }
@@ -34,8 +35,8 @@ int fitting_batch(int batch, std::size_t available, const std::function<std::siz
   return 0;
 }
 
-void check_memory(Executor& executor, int slots, bool accumulates) {
-  const MemoryNeed need = memory_need(executor, slots, accumulates);
+void check_memory(Executor& executor, int slots, bool accumulates, int averages) {
+  const MemoryNeed need = memory_need(executor, slots, accumulates, averages);
   const std::size_t available = executor.backend().free_bytes();
   if (need.total() <= available) return;
   const int largest = executor.largest_batch();

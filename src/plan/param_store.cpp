@@ -153,11 +153,19 @@ std::vector<float> ParamStore::read_gradient(ParamId param) {
 }
 
 std::vector<float> ParamStore::read_slot(int slot, ParamId param) {
-  return read(slots_[slot]->data() + offsets_[param] * element_size(dtype_), param);
+  return read_at(slots_[slot]->data(), param);
 }
 
 void ParamStore::write_slot(int slot, ParamId param, std::span<const float> values) {
-  write(slots_[slot]->data() + offsets_[param] * element_size(dtype_), param, values);
+  write_at(slots_[slot]->data(), param, values);
+}
+
+std::vector<float> ParamStore::read_at(std::byte* base, ParamId param) {
+  return read(base + offsets_[param] * element_size(dtype_), param);
+}
+
+void ParamStore::write_at(std::byte* base, ParamId param, std::span<const float> values) {
+  write(base + offsets_[param] * element_size(dtype_), param, values);
 }
 
 std::vector<UpdateGroup> ParamStore::groups(std::span<const ParamKnobs> knobs) const {

@@ -45,6 +45,9 @@ class ParamStore {
   const TensorDesc& desc(ParamId param) const { return *layouts_.desc[param]; }
   /// Elements of the trained stretch of the arena, padding included.
   std::size_t trained_elements() const { return trained_elements_; }
+  /// Elements of the whole arena of weights, running statistics included.
+  std::size_t all_elements() const { return all_elements_; }
+  DType dtype() const { return dtype_; }
   std::size_t bytes() const;
   /// What one arena will take, from the layouts decided so far.
   ParamBytes planned_bytes() const;
@@ -56,6 +59,10 @@ class ParamStore {
   std::vector<float> read_gradient(ParamId param);
   std::vector<float> read_slot(int slot, ParamId param);
   void write_slot(int slot, ParamId param, std::span<const float> values);
+
+  /// The same of any memory that is laid out as the weights are; `base` is its start.
+  std::vector<float> read_at(std::byte* base, ParamId param);
+  void write_at(std::byte* base, ParamId param, std::span<const float> values);
 
   /// The update groups for these knobs (one per ParamId); neighbours that agree are joined.
   std::vector<UpdateGroup> groups(std::span<const ParamKnobs> knobs) const;

@@ -24,6 +24,11 @@ bool f32_at_the_end(OpKind kind) {
   return kind == OpKind::linear || kind == OpKind::adaptive_avgpool;
 }
 
+// The layer `scale`, a sum of a value with itself.
+bool is_scale(const GraphNode& node) {
+  return node.op->kind() == OpKind::add && node.inputs[0] == node.inputs[1];
+}
+
 }  // namespace
 
 std::vector<DType> node_dtypes(const std::vector<GraphNode>& nodes, std::size_t values,
@@ -34,7 +39,8 @@ std::vector<DType> node_dtypes(const std::vector<GraphNode>& nodes, std::size_t 
   for (std::size_t i = nodes.size(); i-- > 0;) {
     const GraphNode& node = nodes[i];
     const OpKind kind = node.op->kind();
-    if (always_f32(kind)) {
+    // Scores that a loss reads scaled are as good as read by it.
+    if (always_f32(kind) || (is_scale(node) && !read_in_16_bit[node.output])) {
       result[i] = DType::f32;
       continue;
     }

@@ -48,7 +48,9 @@ struct ReportData {
 
   std::vector<EpochRow> epochs;
   std::vector<double> train_top1;  ///< one an epoch, or empty
-  std::vector<StepSample> steps;   ///< StepCurve::points()
+  /// Shares measured beside the plain network, with what they are of.
+  std::vector<std::pair<std::string, double>> others;
+  std::vector<StepSample> steps;  ///< StepCurve::points()
   std::vector<StepMark> marks;
 
   std::vector<std::string> class_names;

@@ -70,6 +70,7 @@ std::string figures(const ReportData& data) {
   if (std::isfinite(last.val_top5) && data.class_names.size() > 5) {
     html += figure(percent_text(last.val_top5), "within 5 guesses");
   }
+  for (const auto& [what, share] : data.others) html += figure(percent_text(share), what);
   if (std::isfinite(last.val_loss)) html += figure(metric_text(last.val_loss), "validation loss");
   html += figure(duration_text(data.seconds), "training time");
   if (std::isfinite(last.images_per_second)) {

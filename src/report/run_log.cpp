@@ -230,6 +230,9 @@ std::string summary_json(const RunSummary& summary) {
   put(json["final"], "top5", summary.final_top5);
   put(json["final"], "map50", summary.final_map50);
   put(json["final"], "map", summary.final_map);
+  put(json["final"], summary.task == "detection" ? "ema_map50" : "ema_top1", summary.final_ema);
+  put(json["final"], "tta_top1", summary.final_tta);
+  put(json["final"], "ema_tta_top1", summary.final_ema_tta);
   if (summary.best_epoch > 0) {
     json["best"] = {{"epoch", summary.best_epoch}};
     put(json["best"], "top1", summary.best_top1);

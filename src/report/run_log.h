@@ -101,7 +101,10 @@ struct RunSummary {
   double images_per_second = kNoValue;
   double final_loss = kNoValue, final_top1 = kNoValue, final_top5 = kNoValue;  ///< on validation
   double final_map50 = kNoValue, final_map = kNoValue;                         ///< of detectors
-  std::int64_t best_epoch = 0;                                                 ///< 0: there is none
+  /// Top-1 of the running mean of the weights (of detectors map50), over several views of each
+  /// picture, and of both together.
+  double final_ema = kNoValue, final_tta = kNoValue, final_ema_tta = kNoValue;
+  std::int64_t best_epoch = 0;  ///< 0: there is none
   double best_top1 = kNoValue, best_map50 = kNoValue;
   std::string device, precision;
   int threads = 0;

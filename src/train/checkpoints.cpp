@@ -68,6 +68,7 @@ CheckpointData checkpoint_of(Session& session, const TrainingState& state,
   for (NamedTensor& tensor : read_slots(session.executor())) {
     data.tensors.push_back(std::move(tensor));
   }
+  for (NamedTensor& tensor : session.averages().read()) data.tensors.push_back(std::move(tensor));
   auto& meta = data.meta;
   meta["format"] = kFormat;
   meta["step"] = std::to_string(state.step);
@@ -133,6 +134,7 @@ TrainingState restore_checkpoint(Session& session, const CheckpointData& data) {
   const std::int64_t before = std::max<std::int64_t>(0, state.step - 1);
   session.executor().set_optimizer(session.phase(session.schedule().at(before).phase).optimizer);
   write_slots(session.executor(), data.path, data.tensors);
+  session.averages().write(data.path, data.tensors);
   return state;
 }
 

@@ -8,8 +8,8 @@
 
 namespace daybreak {
 
-/// The network, the optimizer and the training's state as one file's content. `config` is the
-/// resolved configuration, stored so that a checkpoint explains itself.
+/// The network, the optimizer, averages of weights and the training's state as one file's content.
+/// `config` is the resolved configuration, stored so that a checkpoint explains itself.
 CheckpointData checkpoint_of(Session& session, const TrainingState& state,
                              const std::string& config);
 

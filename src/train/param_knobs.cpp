@@ -67,12 +67,12 @@ std::vector<bool> frozen_params(const Graph& graph, const std::vector<std::strin
 
 namespace {
 
-// The factor of the first group that names the parameter.
-double group_scale(const std::string& name, const std::vector<LrGroup>& groups) {
+// The first group that names the parameter, or one that changes nothing.
+LrGroup group_of(const std::string& name, const std::vector<LrGroup>& groups) {
   for (const LrGroup& group : groups) {
-    if (matches_any(name, {group.match})) return group.lr_scale;
+    if (matches_any(name, {group.match})) return group;
   }
-  return 1.0;
+  return {};
 }
 
 void check_groups(const Graph& graph, const std::vector<LrGroup>& groups, const Mark& mark) {
@@ -97,9 +97,10 @@ std::vector<ParamKnobs> param_knobs(const Graph& graph, const OptimizerSpec& spe
     const bool weight = role == ParamRole::weight;
     const bool decays = weight || spec.decay_on == DecayOn::all;
     const bool shift = role == ParamRole::bias || role == ParamRole::norm_shift;
-    knobs[p].weight_decay = decays ? static_cast<float>(spec.weight_decay) : 0.0f;
-    knobs[p].lr_scale = static_cast<float>((shift ? spec.bias_lr : 1.0) *
-                                           group_scale(graph.params[p].name, spec.groups));
+    const LrGroup group = group_of(graph.params[p].name, spec.groups);
+    knobs[p].weight_decay =
+        decays ? static_cast<float>(spec.weight_decay * group.decay_scale) : 0.0f;
+    knobs[p].lr_scale = static_cast<float>((shift ? spec.bias_lr : 1.0) * group.lr_scale);
     knobs[p].frozen = frozen[p];
   }
   return knobs;

@@ -1,5 +1,7 @@
 #include "train/progress_observer.h"
 
+#include <cmath>
+
 namespace daybreak {
 
 void ProgressObserver::on_epoch_begin(const TrainingState& state, std::int64_t epoch) {
@@ -35,14 +37,17 @@ void ProgressObserver::on_epoch(const EpochEvent& event) {
   const Metric metrics[] = {{"loss", event.row.train_loss},
                             {"acc", event.train_top1},
                             {"val loss", event.row.val_loss},
-                            {"val acc", event.row.val_top1}};
+                            {"val acc", event.row.val_top1},
+                            {"ema acc", event.others.ema}};
   const Metric found[] = {{"loss", event.row.train_loss},
                           {"val loss", event.row.val_loss},
                           {"map50", event.row.val_map50},
-                          {"map", event.row.val_map}};
+                          {"map", event.row.val_map},
+                          {"ema map50", event.others.ema}};
   EpochSummary summary;
   summary.metrics = metrics;
   if (detects_) summary.metrics = found;
+  if (std::isnan(event.others.ema)) summary.metrics = summary.metrics.first(4);
   summary.images_per_second = event.row.images_per_second;
   summary.seconds = event.row.seconds - seconds_before_;
   summary.best = event.best;

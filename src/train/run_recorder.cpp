@@ -171,6 +171,7 @@ void RunRecorder::on_epoch(const EpochEvent& event) {
     add_mistakes(*event.result);
   }
   if (event.detection != nullptr) add_detection(event);
+  add_others(event);
   events_.flush();
   if (!event.epoch_done) return;
   csv_.add(row);
@@ -183,6 +184,25 @@ void RunRecorder::on_epoch(const EpochEvent& event) {
   report_.seconds = row.seconds;
   report_.status = "running";
   write_report();
+}
+
+void RunRecorder::add_others(const EpochEvent& event) {
+  const OtherFigures& others = event.others;
+  if (!std::isnan(others.ema)) {
+    events_.scalar(session_.is_detector() ? "val/ema_map50" : "val/ema_top1", event.row.step,
+                   others.ema);
+  }
+  summary_.final_ema = others.ema;
+  summary_.final_tta = others.tta;
+  summary_.final_ema_tta = others.ema_tta;
+  report_.others.clear();
+  const auto add = [&](double value, const char* what) {
+    if (!std::isnan(value)) report_.others.push_back({what, value});
+  };
+  const bool detects = session_.is_detector();
+  add(others.ema, detects ? "mAP@0.5 with averaged weights" : "with averaged weights");
+  add(others.tta, "over several views of each picture");
+  add(others.ema_tta, "with both");
 }
 
 void RunRecorder::add_detection(const EpochEvent& event) {

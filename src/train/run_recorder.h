@@ -32,6 +32,7 @@ class RunRecorder final : public Observer {
   void draw_found();
   void add_mistakes(const ClassificationResult& result);
   void add_detection(const EpochEvent& event);
+  void add_others(const EpochEvent& event);
   void fill_static_parts(const std::string& layers_text);
 
   Session& session_;

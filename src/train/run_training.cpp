@@ -86,7 +86,8 @@ TrainOutcome run_training(SolverConfig config, const TrainOptions& options, Prog
   TrainingState state = initial_state(session, options, resumed ? &*resumed : nullptr);
   resumed.reset();
   store.check_space(saved_bytes(read_weights(session.executor()), {}) *
-                    static_cast<std::uint64_t>(1 + session.phase(0).optimizer.slots()));
+                    static_cast<std::uint64_t>(1 + session.phase(0).optimizer.slots() +
+                                               copies_of_weights(session.solver())));
   const std::int64_t epochs_done =
       state.step == 0 ? 0 : session.schedule().position(state.step).epoch;
   RunRecorder recorder(session, folder.path(), layers, epochs_done, state.step);

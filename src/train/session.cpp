@@ -16,6 +16,7 @@
 #include "plan/memory_check.h"
 #include "train/device.h"
 #include "train/param_knobs.h"
+#include "train/whiten.h"
 
 namespace daybreak {
 namespace {
@@ -110,11 +111,17 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   chooser_->finish();
   int slots = 0;
   for (const PhaseRuntime& phase : phases_) slots = std::max(slots, phase.optimizer.slots());
-  check_memory(*executor_, slots, config_.spec.accumulate > 1);
+  check_memory(*executor_, slots, config_.spec.accumulate > 1,
+               options.training ? copies_of_weights(config_.spec) : 0);
   executor_->scalars().seed = config_.spec.seed;  // of dropout's masks
   executor_->prepare();
   if (config_.spec.accumulate > 1 && options.training) executor_->prepare_accumulation();
   executor_->initialize(config_.spec.seed);
+  if (options.training) {
+    whiten_filters(*executor_, data_.train, loader_options(config_.spec.batch, 0));
+    averages_ = std::make_unique<WeightAverages>(config_.spec, executor_->graph(),
+                                                 executor_->params(), *backend_);
+  }
   for (PhaseRuntime& phase : phases_) {
     const std::size_t index = static_cast<std::size_t>(&phase - phases_.data());
     const PhasePlan& plan = schedule_->phases()[index];
@@ -157,8 +164,8 @@ void Session::check_network() {
 
 // A detector needs boxes, a classifier labels.
 void Session::check_task() const {
-  if (is_detector_ && config_.spec.tta_flip) {
-    throw ConfigError(config_.spec.mark, "\"evaluate\": \"tta: flip\" is for classifiers");
+  if (is_detector_ && config_.spec.tta != Views::none) {
+    throw ConfigError(config_.spec.mark, "\"evaluate\": \"tta\" is for classifiers");
   }
   if (data_.evaluation().has_boxes() == is_detector_) return;
   const std::string& data = config_.spec.data.name;

@@ -10,6 +10,7 @@
 #include "data/loader.h"
 #include "plan/choose.h"
 #include "plan/executor.h"
+#include "train/averages.h"
 #include "train/schedule.h"
 #include "train/supervised.h"
 
@@ -50,6 +51,8 @@ class Session {
   const Backend& backend() const { return *backend_; }
   /// What `device: auto` has taken and why; empty when a device was named.
   const std::string& device_note() const { return device_note_; }
+  /// Of a session for training.
+  WeightAverages& averages() { return *averages_; }
   const Schedule& schedule() const { return *schedule_; }
   const PhaseRuntime& phase(int index) const { return phases_[index]; }
   PlanId eval_plan() const { return eval_plan_; }
@@ -80,6 +83,7 @@ class Session {
   std::map<Precision, DType> dtypes_;  // of every precision the run uses
   std::unique_ptr<KernelChooser> chooser_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<WeightAverages> averages_;
   std::unique_ptr<Schedule> schedule_;
   std::vector<std::pair<PlanRequest, PlanId>> requests_;
   std::vector<PhaseRuntime> phases_;

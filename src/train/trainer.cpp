@@ -37,7 +37,9 @@ Trainer::Trainer(Session& session, TrainingState state, std::vector<Observer*> o
       recipe_(session.executor()),
       state_(std::move(state)),
       observers_(std::move(observers)),
-      eval_loader_(std::make_unique<Loader>(session.validation(), session.eval_loader())) {}
+      eval_loader_(std::make_unique<Loader>(session.validation(), session.eval_loader())) {
+  if (state_.step == 0) session_.averages().start();
+}
 
 double Trainer::elapsed() {
   const auto now = std::chrono::steady_clock::now();
@@ -149,6 +151,8 @@ void Trainer::steps(int count) {
     step.clip_norm = solver.clip_norm;
     step.step = static_cast<std::uint64_t>(state_.step + i);
     recipe_.queue(session_.phase(phase_).plans, *feeder_, step);
+    // In the order of the steps, which a device takes one after the other.
+    session_.averages().after_step(state_.step + i + 1, schedule_.total_steps());
   }
   const std::vector<StepReport> reports = recipe_.collect();
   for (int i = 0; i < count; ++i) {
@@ -213,13 +217,24 @@ bool Trainer::evaluation_due(std::int64_t step, bool epoch_done) const {
                     epoch_done, done + 1);
 }
 
+ClassificationResult Trainer::evaluate_views(Views views, int keep_mistakes) {
+  EvaluateOptions options;
+  options.views = views;
+  options.keep_mistakes = keep_mistakes;
+  options.progress = [this](std::int64_t done) { say_evaluated(done); };
+  return evaluate(session_.executor(), session_.eval_plan(), *eval_loader_, options);
+}
+
+DetectionResult Trainer::evaluate_boxes(int keep_samples) {
+  DetectionEvaluateOptions options;
+  options.keep_samples = keep_samples;
+  options.progress = [this](std::int64_t done) { say_evaluated(done); };
+  return evaluate_detections(session_.executor(), session_.eval_plan(), *eval_loader_, options);
+}
+
 double Trainer::evaluate_classifier(EpochEvent& event) {
   static constexpr int kMistakes = 24;
-  EvaluateOptions options;
-  options.flip = session_.solver().tta_flip;
-  options.keep_mistakes = kMistakes;
-  options.progress = [this](std::int64_t done) { say_evaluated(done); };
-  result_ = evaluate(session_.executor(), session_.eval_plan(), *eval_loader_, options);
+  result_ = evaluate_views(Views::none, kMistakes);
   event.result = &result_;
   event.row.val_loss = result_.loss;
   event.row.val_top1 = result_.top1;
@@ -229,16 +244,24 @@ double Trainer::evaluate_classifier(EpochEvent& event) {
 
 double Trainer::evaluate_detector(EpochEvent& event) {
   static constexpr int kPictures = 8;
-  DetectionEvaluateOptions options;
-  options.keep_samples = kPictures;
-  options.progress = [this](std::int64_t done) { say_evaluated(done); };
-  detection_ =
-      evaluate_detections(session_.executor(), session_.eval_plan(), *eval_loader_, options);
+  detection_ = evaluate_boxes(kPictures);
   event.detection = &detection_;
   event.row.val_loss = detection_.loss;
   event.row.val_map50 = detection_.metrics.map50;
   event.row.val_map = detection_.metrics.map;
   return detection_.metrics.map50;
+}
+
+// Views cost several evaluations, so they wait for the end.
+void Trainer::evaluate_others(EpochEvent& event) {
+  const Views views = session_.solver().tta;
+  const bool with_views = views != Views::none && state_.step == schedule_.total_steps();
+  if (with_views) event.others.tta = evaluate_views(views).top1;
+  if (!session_.averages().has_ema()) return;
+  const WeightAverages::EmaInPlace mean(session_.averages());
+  event.others.ema =
+      session_.is_detector() ? evaluate_boxes().metrics.map50 : evaluate_views(Views::none).top1;
+  if (with_views) event.others.ema_tta = evaluate_views(views).top1;
 }
 
 void Trainer::say_evaluated(std::int64_t done) {
@@ -249,6 +272,7 @@ void Trainer::say_evaluated(std::int64_t done) {
 void Trainer::evaluate_now(EpochEvent& event) {
   const double metric =
       session_.is_detector() ? evaluate_detector(event) : evaluate_classifier(event);
+  evaluate_others(event);
   const bool by_loss = session_.solver().checkpoint.best == BestMetric::loss;
   const double value = by_loss ? -event.row.val_loss : metric;
   event.best = state_.best_epoch == 0 || value > state_.best_value;
@@ -263,7 +287,7 @@ void Trainer::evaluate_now(EpochEvent& event) {
 void Trainer::finish(bool epoch_done) {
   const bool evaluates = evaluation_due(state_.step, epoch_done);
   if (!epoch_done && !evaluates) return;
-  EpochEvent event{state_, {}, kNoValue, nullptr, nullptr, false, epoch_done};
+  EpochEvent event{state_, {}, kNoValue, nullptr, nullptr, {}, false, epoch_done};
   event.row.epoch = schedule_.position(state_.step - 1).epoch + 1;
   event.row.step = state_.step;
   event.row.samples = state_.samples;

@@ -46,6 +46,13 @@ struct StepEvent {
   bool settled = true;  ///< false: the weights are those of a later step already
 };
 
+/// What was measured beside the plain network; kNoValue: not now.
+struct OtherFigures {
+  double ema = kNoValue;      ///< top-1 of the running mean, or map50
+  double tta = kNoValue;      ///< top-1 over the views of `evaluate: tta`, after the last step
+  double ema_tta = kNoValue;  ///< both
+};
+
 /// After every epoch, and after evaluations within one.
 struct EpochEvent {
   const TrainingState& state;
@@ -53,6 +60,7 @@ struct EpochEvent {
   double train_top1 = kNoValue;                  ///< in training mode, over the epoch so far
   const ClassificationResult* result = nullptr;  ///< null: not evaluated, or a detector
   const DetectionResult* detection = nullptr;    ///< of a detector
+  OtherFigures others;
   bool best = false;
   bool epoch_done = true;  ///< false: an evaluation within an epoch
 };
@@ -98,8 +106,11 @@ class Trainer {
   [[noreturn]] void diverged(const std::string& what) const;
   bool evaluation_due(std::int64_t step, bool epoch_done) const;
   void evaluate_now(EpochEvent& event);
+  ClassificationResult evaluate_views(Views views, int keep_mistakes = 0);
+  DetectionResult evaluate_boxes(int keep_samples = 0);
   double evaluate_classifier(EpochEvent& event);
   double evaluate_detector(EpochEvent& event);
+  void evaluate_others(EpochEvent& event);
   void say_evaluated(std::int64_t done);
   void finish(bool epoch_done);
   std::int64_t epoch() const;  ///< of the step under way, from 1

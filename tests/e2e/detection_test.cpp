@@ -128,6 +128,19 @@ constexpr const char* kSchedule =
     "one_cycle: {length: 24e, lr: 0.005, momentum: [0.95, 0.85]}\n"
     "evaluate: {every: 8e}\ncheckpoint: {every: 24e}\n";
 
+TEST_F(DetectionTest, AveragesOfWeightsAreTestedBesideThemAndViewsAreRefused) {
+  const std::string file = solver(kYolo, "lr: 0.005\nlength: 2e\nema: {decay: 0.9, every: 2}\n");
+  const nlohmann::json summary =
+      json_of(daybreak({"train", file, "--run", run_dir("a"), "--json", "-"}));
+  ASSERT_TRUE(summary["final"].contains("ema_map50")) << summary;
+  const nlohmann::json tested = json_of(daybreak(
+      {"test", run_dir("a"), "--weights", run_dir("a") + "/last.safetensors", "--json", "-"}));
+  EXPECT_EQ(tested["ema_map50"], summary["final"]["ema_map50"]);
+  const CommandResult refused = daybreak({"train", file, "--set", "evaluate.tta=flip"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("error: \"evaluate\": \"tta\" is for classifiers\n"));
+}
+
 TEST_F(DetectionTest, AYoloHeadLearnsShapes) {
   const std::string file = solver(kYolo, std::string("augment: [{flip: 0.5}]\n") + kSchedule);
   const CommandResult trained = daybreak({"train", file, "--run", run_dir("a"), "--json", "-"});

@@ -196,6 +196,87 @@ TEST_F(TrainTest, ResumeDoesNotDependOnTheCacheOfKernels) {
   EXPECT_EQ(digest(cut), digest(whole));
 }
 
+// Everything of the records' recipes that has state or draws: averages of weights, a whitened and
+// frozen first layer, flips by epoch; the views come after training.
+const char* const kRecordNet = R"(name: small
+input: {channels: 1, height: 28, width: 28, mean: [0.286], std: [0.353]}
+defaults: {conv: {bias: false, init: {dirac: {rest: fan_in}}}, batch_norm: {momentum: 0.4, act: gelu}}
+layers:
+  - conv: {name: whiten, filters: 8, size: 2, pad: 0, bias: true, act: gelu, init: whiten}
+  - conv: {filters: 12, stride: 2}
+  - batch_norm
+  - conv: {filters: 16, stride: 2}
+  - batch_norm
+  - maxpool: 7
+  - linear: {outputs: 10, bias: false}
+  - scale: 0.2
+  - softmax_loss: {label_smoothing: 0.2}
+)";
+const char* const kRecordSolver = R"(optimizer: {sgd: {nesterov: true, weight_decay: 1e-3}}
+ema: {decay: 0.9, every: 2, ramp: 10}
+lookahead: {every: 5, decay: 0.77, power: 3}
+phases:
+  - {until: 1.5e, lr: [0.05, 0.3], momentum: 0.85, curve: linear, freeze: [whiten.weight]}
+  - {until: 3e, lr: [0.3, 0.02], freeze: [whiten]}
+evaluate: {every: 1e, tta: shift}
+checkpoint: {every: 7s, keep: 9}
+)";
+
+TEST_F(TrainTest, RecipesOfTheRecordsResumeBitIdentically) {
+  write("net.yaml", kRecordNet);
+  std::string text = solver_text(1000, 200, kRecordSolver);
+  text = std::regex_replace(text, std::regex("flip: 0.5"), "flip: {alternate: true}");
+  const std::string file = write("solver.yaml", text);
+  const std::string whole = run_dir("whole"), cut = run_dir("cut");
+  const CommandResult trained = daybreak({"train", file, "--run", whole});
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.out, HasSubstr("averaged weights "));
+  EXPECT_THAT(trained.out, HasSubstr("several views of each picture "));
+  EXPECT_THAT(read_text(whole + "/results.json"), HasSubstr("\"ema_tta_top1\""));
+  fs::copy(whole, cut, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  for (int step = 28; step <= 60; ++step) {  // back to step 21, in the second epoch
+    fs::remove(cut + "/ckpt-00000" + std::to_string(step) + ".safetensors");
+  }
+  const CommandResult resumed = daybreak({"train", "--resume", cut});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("at step 21"));
+  EXPECT_EQ(digest(cut), digest(whole));
+  // The views and the running mean beside the plain figure, and the mean as a file of its own.
+  const CommandResult test = daybreak({"test", whole});
+  EXPECT_EQ(test.exit_code, 0) << test.err;
+  for (const char* line :
+       {"with six views of each picture averaged: top-1 ", "with averaged weights: top-1 ",
+        "with averaged weights and six views of each picture averaged: top-1 "}) {
+    EXPECT_THAT(test.out, HasSubstr(line));
+  }
+  const std::string mean = folder_ / "mean.safetensors";
+  ASSERT_EQ(daybreak({"export", "safetensors", whole, "--ema", "--out", mean}).exit_code, 0);
+  const auto number_after = [](const std::string& json, const std::string& key) {
+    const std::size_t at = json.find(key);
+    if (at == std::string::npos) return std::string("none");
+    const std::size_t begin = at + key.size();
+    return json.substr(begin, json.find_first_of(",\n}", begin) - begin);
+  };
+  const std::string both = daybreak({"test", whole, "--json", "-"}).out;
+  const std::string alone =
+      daybreak({"test", whole, "--weights", mean, "--tta", "none", "--json", "-"}).out;
+  EXPECT_EQ(number_after(both, "\"ema_top1\":"), number_after(alone, "\"top1\":")) << both << alone;
+  EXPECT_THAT(alone, testing::Not(HasSubstr("tta")));
+}
+
+TEST_F(TrainTest, AveragesCannotBeginInTheMiddle) {
+  const std::string file = solver(200, 50, "lr: 0.1\nlength: 1e\n");
+  ASSERT_EQ(daybreak({"train", file, "--run", run_dir("a")}).exit_code, 0);
+  const CommandResult resumed = daybreak({"train", "--resume", run_dir("a"), "--set", "ema=0.9"});
+  EXPECT_EQ(resumed.exit_code, 4);
+  EXPECT_THAT(resumed.err, HasSubstr("it was trained without \"ema\", which cannot begin in the "
+                                     "middle"));
+  const CommandResult exported = daybreak(
+      {"export", "safetensors", run_dir("a"), "--ema", "--out", folder_ / "x.safetensors"});
+  EXPECT_EQ(exported.exit_code, 4);
+  EXPECT_THAT(exported.err, HasSubstr("has no averaged weights: train with \"ema\""));
+}
+
 TEST_F(TrainTest, SignalSavesAndResumeGoesOn) {
   const std::string file = solver(1000, 200,
                                   "one_cycle: {length: 4e, lr: 0.2, momentum: [0.95, 0.85]}\n"

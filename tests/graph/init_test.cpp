@@ -115,6 +115,15 @@ TEST(Init, DiracIsTheIdentity) {
   EXPECT_EQ(values, expected);
 }
 
+TEST(Init, DiracMayDrawTheFiltersBeyondTheChannels) {
+  const Init partly{.kind = InitKind::dirac, .random_rest = true};
+  const std::vector<float> values = initial_values(weight({5, 2, 3, 3}, partly), 1);
+  const std::vector<float> drawn =
+      initial_values(weight({5, 2, 3, 3}, {.kind = InitKind::fan_in_uniform}), 1);
+  for (int i = 0; i < 2 * 18; ++i) EXPECT_EQ(values[i], i == 4 || i == 18 + 13 ? 1.0f : 0.0f) << i;
+  EXPECT_TRUE(std::equal(values.begin() + 36, values.end(), drawn.begin() + 36));
+}
+
 TEST(Init, DiracOfGroupsMapsEveryChannelToItself) {
   const std::vector<float> values =
       initial_values(weight({6, 1, 1, 3}, {.kind = InitKind::dirac, .groups = 6}), 1);

@@ -100,6 +100,7 @@ const std::vector<Case> kCases = {
      "- global_avgpool: {name: a}\n- multiply: {from: [input, a], act: relu}",
      {1, 4, 8, 8},
      {}},
+    {"scale", "- scale: 0.5", {1, 4, 8, 8}, {}},
     {"slice", "- slice: {groups: 2, group: 1}", {1, 2, 8, 8}, {}},
     {"reorg", "- reorg: 2", {1, 16, 4, 4}, {}},
     {"reorg", "- reorg: {stride: 2, order: darknet}", {1, 16, 4, 4}, {}},

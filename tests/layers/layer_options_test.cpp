@@ -215,6 +215,30 @@ TEST(AddLayer, ScalesItsInputs) {
   EXPECT_THAT(kinds(graph), ElementsAre("act", "add", "act"));
 }
 
+TEST(ScaleLayer, IsASumOfHalves) {
+  const Graph graph = build("- scale: 0.25\n");
+  EXPECT_THAT(kinds(graph), ElementsAre("add"));
+  const auto& op = op_of<Add>(graph, OpKind::add);
+  EXPECT_EQ(op.coeff[0], 0.125f);
+  EXPECT_EQ(op.coeff[1], 0.125f);
+  EXPECT_EQ(build_errors("- scale\n"), "4:3: \"factor\" of layer \"scale1\" is missing\n");
+}
+
+TEST(WhitenInit, IsForConvolutionsOverThePictures) {
+  EXPECT_EQ(build_errors("- conv: {filters: 24, size: 2, init: whiten}\n"), "");
+  EXPECT_EQ(build_errors("- relu\n- conv: {filters: 24, size: 2, init: whiten}\n"),
+            "5:3: conv: \"init\": whiten is for a convolution that reads the pictures\n");
+  EXPECT_EQ(build_errors("- linear: {outputs: 3, init: whiten}\n"),
+            "4:3: linear: \"init\": whiten is for a convolution that reads the pictures\n");
+  EXPECT_EQ(build_errors("- conv: {filters: 25, size: 2, init: whiten}\n"),
+            "4:3: conv: \"init\": whiten has at most 24 filters for patches of 12 numbers, "
+            "\"filters\" asks for 25\n");
+  EXPECT_EQ(build_errors("- conv: {filters: 3, groups: 3, init: whiten}\n"),
+            "4:3: conv: \"init\": whiten needs \"groups\" 1\n");
+  EXPECT_EQ(build_errors("- conv: {filters: 3, size: 11, init: whiten}\n"),
+            "4:3: conv: \"init\": whiten is for patches of at most 256 numbers, these have 363\n");
+}
+
 TEST(DropoutLayer, EveryOneDrawsItsOwnMask) {
   const Graph graph = build("- dropout: 0.3\n- dropout: 0.3\n");
   std::vector<std::uint32_t> salts;

@@ -52,6 +52,7 @@ struct Facts {
 
 TEST(ShippedNets, HaveThePublishedNumbers) {
   const std::vector<Facts> kFacts = {
+      {"airbench94", 1'972'792, 7, 10},
       {"cifar10-darknet", 31'410'922, 38, 10},
       {"cifar10-resnet18", 11'173'962, 20, 10},
       {"lenet", 61'706, 2, 10},

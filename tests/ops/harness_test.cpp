@@ -69,6 +69,13 @@ class FaultyBackend final : public Backend {
   std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) override {
     return ref_.optimizer(optimizer_attrs.value_or(attrs), dtype);
   }
+  void blend(std::byte* average, const std::byte* values, std::size_t count, DType dtype,
+             double share) override {
+    ref_.blend(average, values, count, dtype, share);
+  }
+  void exchange(std::byte* a, std::byte* b, std::size_t count, DType dtype) override {
+    ref_.exchange(a, b, count, dtype);
+  }
   MemoryPtr allocate(std::size_t bytes) override { return ref_.allocate(bytes); }
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override {
     ref_.copy_in(to, from, bytes);

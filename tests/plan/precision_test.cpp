@@ -7,6 +7,10 @@
 #include <cmath>
 
 #include "core/philox.h"
+#include "graph/graph_builder.h"
+#include "ops/add.h"
+#include "ops/linear.h"
+#include "ops/softmax_xent.h"
 #include "plan/executor.h"
 #include "plan/small_nets.h"
 
@@ -105,6 +109,27 @@ TEST(Precision, AllIsAsAskedOutsideOf16Bit) {
     for (const DType node : node_dtypes(graph.nodes, graph.values.size(), dtype)) {
       EXPECT_EQ(node, dtype);
     }
+  }
+}
+
+// linear, scale, loss: the layer `scale` adds its input to itself.
+TEST(Precision, ScaledScoresStayInF32) {
+  Graph graph;
+  GraphBuilder b(&graph);
+  const ValueId image = b.graph_input(InputRole::image, {1, 4, 1, 1}, DType::f32, "image");
+  const ValueId labels = b.graph_input(InputRole::labels, {1, 1, 1, 1}, DType::i32, "labels");
+  const auto layer = [&](const char* name, auto op, std::vector<ValueId> inputs) {
+    b.begin_layer(name, Mark{"test.yaml", 1, 1}, inputs);
+    b.add(op, inputs);
+    return b.end_layer();
+  };
+  Linear linear;
+  linear.outputs = 3;
+  const ValueId head = layer("head", linear, {image});
+  const ValueId scores = layer("scale", Add{}, {head, head});
+  layer("loss", SoftmaxXent{}, {scores, labels});
+  for (const DType node : node_dtypes(graph.nodes, graph.values.size(), DType::bf16)) {
+    EXPECT_EQ(node, DType::f32);
   }
 }
 

@@ -40,6 +40,13 @@ class ForwardingBackend : public Backend {
   std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) override {
     return inner_.optimizer(attrs, dtype);
   }
+  void blend(std::byte* average, const std::byte* values, std::size_t count, DType dtype,
+             double share) override {
+    inner_.blend(average, values, count, dtype, share);
+  }
+  void exchange(std::byte* a, std::byte* b, std::size_t count, DType dtype) override {
+    inner_.exchange(a, b, count, dtype);
+  }
   MemoryPtr allocate(std::size_t bytes) override { return inner_.allocate(bytes); }
   std::size_t free_bytes() const override { return inner_.free_bytes(); }
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override {

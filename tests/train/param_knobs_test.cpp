@@ -36,6 +36,19 @@ TEST(ParamKnobs, TheFirstGroupThatMatchesCounts) {
   EXPECT_TRUE(knobs[3].frozen);
 }
 
+TEST(ParamKnobs, GroupsScaleTheDecay) {
+  OptimizerSpec spec;
+  spec.weight_decay = 0.5;
+  spec.decay_on = DecayOn::all;
+  spec.groups = {{"*.bias", 64.0, 0.25}};
+  const auto knobs = param_knobs(kGraph, spec, {false, false, false, false});
+  EXPECT_FLOAT_EQ(knobs[0].weight_decay, 0.5f);
+  EXPECT_FLOAT_EQ(knobs[1].weight_decay, 0.125f);
+  EXPECT_FLOAT_EQ(knobs[1].lr_scale, 64.0f);
+  spec.decay_on = DecayOn::weights;
+  EXPECT_EQ(param_knobs(kGraph, spec, {false, false, false, false})[1].weight_decay, 0.0f);
+}
+
 TEST(ParamKnobs, AGroupThatMatchesNothingIsAnError) {
   OptimizerSpec spec;
   spec.groups = {{"backbone.*", 0.1}};

@@ -59,4 +59,8 @@ CpuOffers yolo_loss_cpu_offers(const CpuContext& context, const KernelQuery& que
 /// Optimizers over flat arenas, defined in src/ops/update_cpu.cpp.
 std::unique_ptr<UpdateKernel> make_cpu_update(const OptimizerAttrs& attrs);
 
+/// Backend::blend and Backend::exchange, defined in blend.cpp.
+void blend_floats(float* average, const float* values, std::size_t count, float share);
+void exchange_floats(float* a, float* b, std::size_t count);
+
 }  // namespace daybreak

@@ -281,6 +281,17 @@ class CpuBackend final : public Backend {
     return make_cpu_update(attrs);
   }
 
+  void blend(std::byte* average, const std::byte* values, std::size_t count, DType dtype,
+             double share) override {
+    DAYBREAK_ASSERT(dtype == DType::f32);
+    blend_floats(as(average), reinterpret_cast<const float*>(values), count,
+                 static_cast<float>(share));
+  }
+  void exchange(std::byte* a, std::byte* b, std::size_t count, DType dtype) override {
+    DAYBREAK_ASSERT(dtype == DType::f32);
+    exchange_floats(as(a), as(b), count);
+  }
+
   MemoryPtr allocate(std::size_t bytes) override { return allocate_cpu_memory(bytes); }
   std::size_t free_bytes() const override { return available_host_memory(); }
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override {

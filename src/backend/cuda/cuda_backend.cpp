@@ -9,6 +9,7 @@
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/kernel.h"
+#include "backend/cuda/launch.h"
 #include "backend/cuda/offers.h"
 #include "backend/cuda/recording.h"
 #include "core/error.h"
@@ -194,6 +195,17 @@ std::unique_ptr<UpdateKernel> CudaBackend::optimizer(const OptimizerAttrs& attrs
     throw DeviceError("cuda: optimizers keep their parameters in f32");
   }
   return make_optimizer(context_, attrs);
+}
+
+void CudaBackend::blend(std::byte* average, const std::byte* values, std::size_t count, DType dtype,
+                        double share) {
+  DAYBREAK_ASSERT(dtype == DType::f32);
+  launch_blend(context_, average, values, count, static_cast<float>(share));
+}
+
+void CudaBackend::exchange(std::byte* a, std::byte* b, std::size_t count, DType dtype) {
+  DAYBREAK_ASSERT(dtype == DType::f32);
+  launch_exchange(context_, a, b, count);
 }
 
 MemoryPtr CudaBackend::allocate(std::size_t bytes) {

@@ -33,6 +33,9 @@ class CudaBackend final : public Backend {
   bool storable(const TensorDesc& desc) const override;
   KernelPtr accumulate(const TensorDesc& desc) override;
   std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) override;
+  void blend(std::byte* average, const std::byte* values, std::size_t count, DType dtype,
+             double share) override;
+  void exchange(std::byte* a, std::byte* b, std::size_t count, DType dtype) override;
   MemoryPtr allocate(std::size_t bytes) override;
   std::size_t free_bytes() const override;
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override;

@@ -27,4 +27,9 @@ std::size_t bias_gradient_bytes(int rows, int channels);
 constexpr int kFewBytes = 256;
 void launch_put_bytes(const Context& context, void* to, const void* from, std::size_t count);
 
+/// Backend::blend and Backend::exchange, of f32.
+void launch_blend(const Context& context, std::byte* average, const std::byte* values,
+                  std::size_t count, float share);
+void launch_exchange(const Context& context, std::byte* a, std::byte* b, std::size_t count);
+
 }  // namespace daybreak::cuda

@@ -1,9 +1,11 @@
 #include "backend/ref/ref_backend.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 
+#include "backend/blend.h"
 #include "backend/ref/ref_kernel.h"
 #include "backend/ref/ref_ops.h"
 #include "backend/ref/ref_update.h"
@@ -248,6 +250,22 @@ KernelPtr RefBackend::accumulate(const TensorDesc& desc) {
 std::unique_ptr<UpdateKernel> RefBackend::optimizer(const OptimizerAttrs& attrs, DType dtype) {
   DAYBREAK_ASSERT(supports(dtype));
   return make_ref_update(attrs, dtype);
+}
+
+void RefBackend::blend(std::byte* average, const std::byte* values, std::size_t count, DType dtype,
+                       double share) {
+  dispatch_float(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    T* to = as<T>(average);
+    const T* from = reinterpret_cast<const T*>(values);
+    for (std::size_t i = 0; i < count; ++i) {
+      to[i] = static_cast<T>(blended<double>(to[i], from[i], share));
+    }
+  });
+}
+
+void RefBackend::exchange(std::byte* a, std::byte* b, std::size_t count, DType dtype) {
+  std::swap_ranges(a, a + count * element_size(dtype), b);
 }
 
 MemoryPtr RefBackend::allocate(std::size_t bytes) {

@@ -24,6 +24,9 @@ class RefBackend final : public Backend {
   bool storable(const TensorDesc& desc) const override;
   KernelPtr accumulate(const TensorDesc& desc) override;
   std::unique_ptr<UpdateKernel> optimizer(const OptimizerAttrs& attrs, DType dtype) override;
+  void blend(std::byte* average, const std::byte* values, std::size_t count, DType dtype,
+             double share) override;
+  void exchange(std::byte* a, std::byte* b, std::size_t count, DType dtype) override;
   MemoryPtr allocate(std::size_t bytes) override;
   void copy_in(std::byte* to, const void* from, std::size_t bytes) override;
   void copy_out(void* to, const std::byte* from, std::size_t bytes) override;
