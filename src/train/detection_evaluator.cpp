@@ -1,6 +1,7 @@
 #include "train/detection_evaluator.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "data/fit.h"
 #include "detect/nms.h"
@@ -85,7 +86,7 @@ std::vector<Detection> find_objects(const Graph& graph, const std::vector<const 
   options.beta = graph.heads.back().nms_beta;
   options.threshold = nms;
   options.min_score = conf;
-  return suppress(found, options);
+  return suppress(std::move(found), options);
 }
 
 DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loader,

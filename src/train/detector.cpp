@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "data/fit.h"
 #include "layers/build_graph.h"
@@ -86,7 +87,7 @@ std::vector<Detection> Detector::detect(const Image& picture, const DetectOption
   nms.threshold = options.nms;
   nms.beta = graph.heads.back().nms_beta;
   nms.min_score = options.conf;
-  std::vector<Detection> kept = suppress(found, nms);
+  std::vector<Detection> kept = suppress(std::move(found), nms);
   if (times) *times = {fit_ms, network_ms, milliseconds_since(decode_start)};
   return kept;
 }
