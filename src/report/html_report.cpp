@@ -63,14 +63,17 @@ bool any_value(const std::vector<double>& values) {
 }
 
 void add_epoch_series(Plot& plot, const ReportData& data, const char* name,
-                      std::vector<double> values, int colour) {
+                      const std::vector<double>& values, int colour) {
   if (!any_value(values)) return;
   PlotSeries series;
   series.name = name;
   series.colour = colour;
-  for (const EpochRow& row : data.epochs) series.x.push_back(static_cast<double>(row.epoch));
-  values.resize(series.x.size(), kNoValue);
-  series.y = std::move(values);
+  // Epochs without an evaluation are left out, so that a line joins the others.
+  for (std::size_t i = 0; i < data.epochs.size() && i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) continue;
+    series.x.push_back(static_cast<double>(data.epochs[i].epoch));
+    series.y.push_back(values[i]);
+  }
   plot.series.push_back(std::move(series));
 }
 

@@ -232,8 +232,10 @@ void RunRecorder::draw_found() {
     };
     for (auto d = sample.found.rbegin(); d != sample.found.rend(); ++d) {  // the best on top
       if (d->score < kShownScore) continue;
+      const std::string score = fmt::format("{:.0f}", d->score * 100.0);
+      const bool by_colour = data.classes().size() <= kMostLegendClasses;
       add(d->box, d->category,
-          fmt::format("{} {:.0f}%", class_name(data.classes(), d->category), d->score * 100.0));
+          by_colour ? score : class_name(data.classes(), d->category) + " " + score);
     }
     one.found = static_cast<int>(found.size());
     one.truths = static_cast<int>(data.boxes(sample.index).size());
