@@ -120,6 +120,13 @@ std::vector<Plot> report_plots(const ReportData& data) {
   add_epoch_series(loss, data, "validation", column(data, &EpochRow::val_loss), 1);
   if (!loss.series.empty()) plots.push_back(std::move(loss));
 
+  Plot parts = plot_by_epoch(data, "parts of the validation loss by epoch");
+  parts.y.label = "loss";
+  add_epoch_series(parts, data, "boxes", column(data, &EpochRow::val_box), 0);
+  add_epoch_series(parts, data, "objectness", column(data, &EpochRow::val_objectness), 1);
+  add_epoch_series(parts, data, "classes", column(data, &EpochRow::val_classes), 2);
+  if (!parts.series.empty()) plots.push_back(std::move(parts));
+
   Plot accuracy = plot_by_epoch(data, "accuracy by epoch");
   accuracy.y.label = "accuracy";
   add_epoch_series(accuracy, data, "train", data.train_top1, 0);

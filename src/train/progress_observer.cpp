@@ -36,10 +36,11 @@ void ProgressObserver::on_epoch(const EpochEvent& event) {
                             {"acc", event.train_top1},
                             {"val loss", event.row.val_loss},
                             {"val acc", event.row.val_top1}};
-  const Metric found[] = {{"loss", event.row.train_loss},
-                          {"val loss", event.row.val_loss},
-                          {"map50", event.row.val_map50},
-                          {"map", event.row.val_map}};
+  const Metric found[] = {
+      {"loss", event.row.train_loss},    {"val loss", event.row.val_loss},
+      {"map50", event.row.val_map50},    {"map", event.row.val_map},
+      {"box", event.row.val_box},        {"objectness", event.row.val_objectness},
+      {"classes", event.row.val_classes}};
   EpochSummary summary;
   summary.metrics = metrics;
   if (detects_) summary.metrics = found;

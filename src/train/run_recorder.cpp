@@ -188,6 +188,11 @@ void RunRecorder::on_epoch(const EpochEvent& event) {
 void RunRecorder::add_detection(const EpochEvent& event) {
   const EpochRow& row = event.row;
   events_.scalar("val/loss", row.step, row.val_loss);
+  if (std::isfinite(row.val_box)) {
+    events_.scalar("val/box", row.step, row.val_box);
+    events_.scalar("val/objectness", row.step, row.val_objectness);
+    events_.scalar("val/classes", row.step, row.val_classes);
+  }
   events_.scalar("val/map50", row.step, row.val_map50);
   events_.scalar("val/map", row.step, row.val_map);
   report_.metrics_of = fmt::format("Evaluation after epoch {}", row.epoch);
