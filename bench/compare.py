@@ -5,8 +5,8 @@ For every network, batch and precision: both start from the same weights and the
 same steps (SGD with momentum and weight decay); threads are set to the usable cores. PyTorch's modes (eager
 contiguous, eager channels_last, torch.compile; malloc of glibc, jemalloc, tcmalloc where installed) are tried in
 a short first round, the fastest one runs the pairs. No ratio is printed unless the first losses of both agree.
-The ceilings of the machine are probed before and after; a run is void when they moved by more than 10 %, or when
-the host stole time or other processes worked. Results are added to bench/results/DATE-NAME.json; table (.md) and
+The ceilings of the machine are probed before and after; a run is void when those of arithmetic moved by more than
+10 %, when the host stole time or other processes worked, and when memory bandwidth moved and the pairs disagree. Results are added to bench/results/DATE-NAME.json; table (.md) and
 plot (.svg) are made from that file, so a comparison may be made in several short calls.
 
 Every figure is a median over rounds; brackets are min - max. Peak memory of PyTorch is the smallest of all its
@@ -27,9 +27,10 @@ NETS = ["cifar10-darknet", "cifar10-darknet-half", "cifar10-resnet18", "wrn22", 
 QUICK = [Cell("cifar10-darknet", 128, "f32"), Cell("cifar10-darknet", 128, "bf16"),
          Cell("cifar10-resnet18", 128, "f32"), Cell("wrn22", 128, "f32"), Cell("cifar10-darknet", 8, "f32"),
          Cell("cifar10-darknet", 256, "f32")]
-TOLERANCE = {"f32": 1e-3, "bf16": 3e-2}  # of the losses, relative
+TOLERANCE = {"f32": 1e-3, "bf16": 1e-2}  # of the losses, relative; or twice what PyTorch's modes differ by
 FEWEST_LOSSES = 5
 MOST_DRIFT, MOST_FOREIGN, MOST_STEAL, LEAST_SCALING = 0.10, 0.05, 0.01, 1.8
+MOST_SPREAD = 1.25  # of the pairs' ratios, where memory bandwidth has moved: alternating pairs absorb slow drift
 
 
 def parse():
@@ -70,7 +71,8 @@ def try_mode(torch, cell, state, args, mode, allocator, tried):
         return None
     say(f"  {worker.label}: {cell.batch / worker.step_seconds:.1f} img/s")
     tried.append({"mode": mode, "allocator": allocator, "seconds_per_step": worker.step_seconds,
-                  "peak_rss_bytes": worker.last["peak_rss_bytes"], "cold_seconds": worker.cold_seconds})
+                  "peak_rss_bytes": worker.last["peak_rss_bytes"], "cold_seconds": worker.cold_seconds,
+                  "losses": worker.last["losses"]})
     return worker
 
 
@@ -98,15 +100,24 @@ def best_mode(torch, cell, state, args):
     return best, tried
 
 
-def check_losses(cell, ours, theirs):
-    """The largest relative difference of the first losses, and whether it proves equal work.
+def difference(ours, theirs):
+    """The largest relative difference of two lists of losses.
 
     On one batch seen again and again losses fall towards zero, where rounding is all that is left: differences
     count relative to the loss or to a tenth of the first one, whichever is larger.
     """
-    pairs = list(zip(ours, theirs))
-    worst = max((abs(a - b) / max(a, b, 0.1 * ours[0]) for a, b in pairs), default=float("inf"))
-    return worst, len(pairs) >= FEWEST_LOSSES and worst <= TOLERANCE[cell.precision]
+    return max((abs(a - b) / max(a, b, 0.1 * ours[0]) for a, b in zip(ours, theirs)), default=float("inf"))
+
+
+def check_losses(cell, ours, theirs, tried):
+    """How far the first losses differ, and whether that proves equal work.
+
+    Small batches amplify rounding from step to step: what PyTorch's own modes differ by is allowed twice.
+    """
+    worst, lists = difference(ours, theirs), [t["losses"] for t in tried]
+    own = max(difference(a, b) for a in lists for b in lists)
+    enough = min(len(ours), len(theirs)) >= FEWEST_LOSSES
+    return worst, enough and worst <= max(TOLERANCE[cell.precision], 2 * own)
 
 
 def moved(before, after):
@@ -129,7 +140,7 @@ def probe_again(daybreak, before):
 
 def baseline_result(torch, cell, ours, worker, tried, times):
     own, other = times["daybreak"], times[worker.label]
-    worst, equal = check_losses(cell, ours.last["losses"], worker.last["losses"])
+    worst, equal = check_losses(cell, ours.last["losses"], worker.last["losses"], tried)
     compiled = [t["cold_seconds"] for t in tried if t["mode"] == "compiled"]
     result = {"version": torch.version, "label": worker.label, "threads": worker.last["threads"],
               "seconds_per_step": other, "losses": worker.last["losses"], "losses_differ": worst,
@@ -176,7 +187,10 @@ def reasons_to_void(cell):
     """Why the figures of a cell must not be used; empty when they may."""
     reasons = []
     before, after = cell["ceilings"]
+    spread = max((max(b["ratios"]) / min(b["ratios"]) for b in cell["baselines"] if "ratios" in b), default=1.0)
     for name in moved(before, after):
+        if name == "bandwidth_gbytes" and spread <= MOST_SPREAD:
+            continue
         reasons.append(f"{name} moved from {before[-1][name]:.0f} to {after[-1][name]:.0f}")
     for rows in cell["ceilings"]:
         scaling = rows[-1]["fma_gflops"] / rows[0]["fma_gflops"]

@@ -121,6 +121,9 @@ class Backend {
     (void)act;
     return false;
   }
+  /// True when batch norms with a leaky activation can do with their output alone in training
+  /// (BatchNorm::in_place).
+  virtual bool norms_in_place(DType) const { return false; }
   /// Bytes of a tensor in a layout of this backend.
   virtual std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const = 0;
   virtual std::string layout_name(Layout layout) const = 0;

@@ -5,11 +5,12 @@
 namespace daybreak {
 
 std::string BatchNorm::describe() const {
-  return "batchnorm" + fused_text(act);
+  return "batchnorm" + fused_text(act) + (sum ? " + sum" : "") + (in_place ? ", in place" : "");
 }
 
 Shape BatchNorm::infer(std::span<const Shape> inputs) const {
   check_inputs(*this, inputs);
+  if (sum) check_equal(inputs[0], inputs[1]);
   return inputs[0];
 }
 
@@ -27,7 +28,7 @@ std::vector<ParamSpec> BatchNorm::params(std::span<const Shape> inputs) const {
 
 // In training: an addition for the mean, a multiply-add for the variance, one to normalise.
 std::int64_t BatchNorm::flops(std::span<const Shape> inputs) const {
-  return (act.kind != ActKind::none ? 6 : 5) * inputs[0].count();
+  return (5 + (act.kind != ActKind::none) + sum) * inputs[0].count();
 }
 
 }  // namespace daybreak

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "ops/act_kind.h"
 #include "ops/op.h"
 
@@ -9,22 +11,42 @@ namespace daybreak {
 /// y = act((x - mean) / sqrt(var + eps) * scale + shift). Training normalises with the batch
 /// variance divided by N*H*W; the running variance takes the one divided by N*H*W - 1:
 /// running = (1 - momentum) * running + momentum * batch. Serves 1-d (h = w = 1) and 2-d inputs.
-/// Training with N*H*W = 1 is an error. The activation is filled in by the plan's fusion pass.
+/// Training with N*H*W = 1 is an error.
+///
+/// The plan's fusion passes fill in the activation and the in-place forms. `in_place` (Rota Bulo et
+/// al. 2018, "In-Place Activated BatchNorm") says that backward finds the input again from the
+/// output, so that nobody has to keep it: x - mean = (act^-1(y) - shift) / (scale / std). With
+/// `sum` a second input, a residual, is added after the activation, and backward subtracts it
+/// first. Where |scale| <= 1e-5 |shift| nothing of x is left in y: such a channel's scale gets no
+/// gradient.
 struct BatchNorm final : Op {
   float eps = 1e-5f;
   float momentum = 0.1f;  ///< share of the batch in the running statistics
   bool affine = true;     ///< with scale and shift
   Activation act;
+  bool in_place = false;  ///< none or leaky with a positive slope
+  bool sum = false;       ///< y = act(...) + inputs[1]; only in place
 
   OpKind kind() const override { return OpKind::batchnorm; }
+  int min_inputs() const override { return sum ? 2 : 1; }
+  int max_inputs() const override { return sum ? 2 : 1; }
+  bool differentiable(int input) const override { return input <= (sum ? 1 : 0); }
   std::string describe() const override;
   Shape infer(std::span<const Shape> inputs) const override;
   /// weight, bias (when affine), running_mean, running_var: always in this order.
   std::vector<ParamSpec> params(std::span<const Shape> inputs) const override;
-  /// Reads its input, never its output: the activation's sign is recomputed from the input, so the
-  /// output can be freed as soon as its readers are done. aux holds mean[C] and 1/sqrt(var+eps)[C].
-  Reads backward_reads() const override { return {.inputs = true, .aux = true}; }
+  /// Its input, or in place its output, never both: the activation's sign is that of either.
+  /// aux holds mean[C] and 1/sqrt(var+eps)[C].
+  Reads backward_reads() const override {
+    if (!in_place) return {.inputs = true, .aux = true};
+    return {.inputs = sum, .output = true, .aux = true, .first_input = 1};
+  }
   std::int64_t flops(std::span<const Shape> inputs) const override;
 };
+
+/// True when a channel's input can be found again from its output.
+inline bool recoverable(double scale, double shift) {
+  return std::abs(scale) > 1e-5 * std::abs(shift) && scale != 0.0;
+}
 
 }  // namespace daybreak

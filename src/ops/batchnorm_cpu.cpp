@@ -4,9 +4,8 @@
 #include <cmath>
 
 #include "backend/cpu/kernel.h"
-#include "backend/cpu/norm_rows.h"
-#include "backend/cpu/planes.h"
 #include "core/parallel.h"
+#include "ops/batchnorm_passes_cpu.h"
 
 // Forward in training reads x twice (sums; apply) and writes y once; backward reads x and dy twice
 // and writes dx once. Sums are taken over chunks of samples whose borders depend on the shape only,
@@ -16,247 +15,12 @@
 namespace daybreak {
 namespace {
 
-// Everything the range functions need. Arrays over channels have `width` entries: all lanes in
-// memory, so that blocked tensors' padding computes zeros from zeros.
-struct Job {
-  Planes p;
-  std::int64_t samples_per_chunk = 1, chunks = 1, width = 0;
-  DType dtype = DType::f32;  // of x, dy, y
-  std::byte* x = nullptr;
-  std::byte* dy = nullptr;
-  std::byte* y = nullptr;     // or dx
-  double* partial = nullptr;  // [chunks][2][width]
-  NormLanes k{};
-};
-
-bool is_plain(const Planes& p) {
-  return p.lanes == 1 && p.pixel_stride == 1;
-}
-
-template <typename T>
-DAYBREAK_INLINE T* elements(std::byte* data, std::int64_t at) {
-  return reinterpret_cast<T*>(data) + at;
-}
-
-template <int W, bool Gradient, typename T>
-DAYBREAK_INLINE void reduce_rows(const Job& job, std::int64_t offset, std::int64_t n0,
-                                 std::int64_t n1, int lanes, const NormLanes& k, double* a,
-                                 double* b) {
-  const Planes& p = job.p;
-  const std::int64_t group = std::max<std::int64_t>(1, kRowsInFloat / p.pixels);
-  RowSums<W, Gradient> sums;
-  sums.clear();
-  for (std::int64_t n = n0; n < n1; n += group) {
-    const std::int64_t end = std::min(n1, n + group);
-    for (std::int64_t q = 0; q < p.pixels; q += kRowsInFloat) {
-      const std::int64_t rows = std::min(kRowsInFloat, p.pixels - q);
-      for (std::int64_t i = n; i < end; ++i) {
-        const std::int64_t at = offset + i * p.sample_stride + q * p.pixel_stride;
-        sums.add(elements<const T>(job.x, at), Gradient ? elements<const T>(job.dy, at) : nullptr,
-                 rows, p.pixel_stride, lanes, k);
-      }
-      sums.flush(lanes, a, b);
-    }
-  }
-}
-
-template <bool Gradient, typename T>
-DAYBREAK_INLINE void reduce_plain(const Job& job, std::int64_t offset, std::int64_t n0,
-                                  std::int64_t n1, const NormLanes& k, double* a, double* b) {
-  constexpr int kLanes = SharedLanes::kLanes;
-  const std::int64_t pixels = job.p.pixels, rows = pixels / kLanes;
-  const int rest = static_cast<int>(pixels % kLanes);
-  double lane_a[kLanes] = {}, lane_b[kLanes] = {};
-  RowSums<kLanes, Gradient> sums;
-  sums.clear();
-  std::int64_t pending = 0;
-  for (std::int64_t n = n0; n < n1; ++n) {
-    const std::int64_t at = offset + n * job.p.sample_stride;
-    for (std::int64_t r = 0; r < rows; r += kRowsInFloat) {
-      const std::int64_t count = std::min(kRowsInFloat, rows - r), from = at + r * kLanes;
-      sums.add(elements<const T>(job.x, from), Gradient ? elements<const T>(job.dy, from) : nullptr,
-               count, kLanes, kLanes, k);
-      pending += count;
-      if (pending >= kRowsInFloat) {
-        sums.flush(kLanes, lane_a, lane_b);
-        pending = 0;
-      }
-    }
-    const std::int64_t tail = at + rows * kLanes;
-    for (int l = 0; l < rest; ++l) {
-      const float d = to_float(*elements<const T>(job.x, tail + l)) - k.center[0];
-      if constexpr (Gradient) {
-        const float z = d * k.scale[0] + k.shift[0];
-        const float gradient = to_float(*elements<const T>(job.dy, tail + l));
-        const float g = z > 0.0f ? gradient : k.slope * gradient;
-        lane_a[l] += g;
-        lane_b[l] += g * d;
-      } else {
-        lane_a[l] += d;
-        lane_b[l] += d * d;
-      }
-    }
-  }
-  sums.flush(kLanes, lane_a, lane_b);
-  for (int l = 0; l < kLanes; ++l) {
-    a[0] += lane_a[l];
-    b[0] += lane_b[l];
-  }
-}
-
-template <bool Gradient, typename T>
-DAYBREAK_INLINE void reduce_plane(const Job& job, int plane, std::int64_t n0, std::int64_t n1,
-                                  const NormLanes& k, double* a, double* b) {
-  const Planes& p = job.p;
-  const std::int64_t offset = p.offset(0, plane);
-  const int lanes = p.lanes_at(plane);
-  if (is_plain(p)) {
-    const SharedLanes shared(k, 0);
-    reduce_plain<Gradient, T>(job, offset, n0, n1, shared.lanes, a, b);
-  } else if (lanes == 64) {
-    reduce_rows<64, Gradient, T>(job, offset, n0, n1, lanes, k, a, b);
-  } else if (lanes == 16) {
-    reduce_rows<16, Gradient, T>(job, offset, n0, n1, lanes, k, a, b);
-  } else if (lanes == 8) {
-    reduce_rows<8, Gradient, T>(job, offset, n0, n1, lanes, k, a, b);
-  } else {
-    reduce_rows<0, Gradient, T>(job, offset, n0, n1, lanes, k, a, b);
-  }
-}
-
-DAYBREAK_INLINE NormLanes lanes_from(const NormLanes& k, std::int64_t channel) {
-  const auto at = [=](const float* array) { return array ? array + channel : nullptr; };
-  return {at(k.center), at(k.scale), at(k.shift), at(k.k1), at(k.k2), k.slope};
-}
-
-// Tasks are (plane, chunk), chunk fastest. Leaves the mean and the sum of squares around it.
-template <typename T>
-DAYBREAK_INLINE void moments(const Job& job, std::int64_t begin, std::int64_t end) {
-  const Planes& p = job.p;
-  for (std::int64_t task = begin; task < end; ++task) {
-    const int plane = static_cast<int>(task / job.chunks), lanes = p.lanes_at(plane);
-    const std::int64_t chunk = task % job.chunks, n0 = chunk * job.samples_per_chunk;
-    const std::int64_t n1 = std::min(p.samples, n0 + job.samples_per_chunk);
-    float center[kMaxLanes];
-    double a[kMaxLanes] = {}, b[kMaxLanes] = {};
-    const T* first = elements<const T>(job.x, p.offset(n0, plane));
-    for (int l = 0; l < lanes; ++l) center[l] = to_float(first[l]);
-    const NormLanes k{center, nullptr, nullptr, nullptr, nullptr, 1.0f};
-    reduce_plane<false, T>(job, plane, n0, n1, k, a, b);
-    const double count = static_cast<double>(n1 - n0) * static_cast<double>(p.pixels);
-    double* mean = job.partial + chunk * 2 * job.width + plane * p.lanes;
-    for (int l = 0; l < lanes; ++l) {
-      mean[l] = center[l] + a[l] / count;
-      const double squares = b[l] - a[l] * a[l] / count;
-      mean[l + job.width] = squares < 0.0 ? 0.0 : squares;  // rounding; NaN stays
-    }
-  }
-}
-
-// Leaves the sums of g and of g * (x - mean).
-template <typename T>
-DAYBREAK_INLINE void gradient_sums(const Job& job, std::int64_t begin, std::int64_t end) {
-  const Planes& p = job.p;
-  for (std::int64_t task = begin; task < end; ++task) {
-    const int plane = static_cast<int>(task / job.chunks), lanes = p.lanes_at(plane);
-    const std::int64_t chunk = task % job.chunks, n0 = chunk * job.samples_per_chunk;
-    const std::int64_t n1 = std::min(p.samples, n0 + job.samples_per_chunk);
-    double a[kMaxLanes] = {}, b[kMaxLanes] = {};
-    const NormLanes k = lanes_from(job.k, std::int64_t{plane} * p.lanes);
-    reduce_plane<true, T>(job, plane, n0, n1, k, a, b);
-    double* out = job.partial + chunk * 2 * job.width + plane * p.lanes;
-    for (int l = 0; l < lanes; ++l) {
-      out[l] = a[l];
-      out[l + job.width] = b[l];
-    }
-  }
-}
-
-// Planes counted over all samples.
-template <typename T>
-DAYBREAK_INLINE void apply(const Job& job, std::int64_t begin, std::int64_t end) {
-  const Planes& p = job.p;
-  for (std::int64_t i = begin; i < end; ++i) {
-    const int plane = static_cast<int>(i % p.per_sample), lanes = p.lanes_at(plane);
-    const std::int64_t at = p.offset(i), stride = p.pixel_stride;
-    const T* x = elements<const T>(job.x, at);
-    T* y = elements<T>(job.y, at);
-    const NormLanes k = lanes_from(job.k, std::int64_t{plane} * p.lanes);
-    if (is_plain(p)) {
-      constexpr int kLanes = SharedLanes::kLanes;
-      const SharedLanes shared(k, 0);
-      const std::int64_t rows = p.pixels / kLanes, done = rows * kLanes;
-      norm_apply<kLanes>(x, y, rows, kLanes, kLanes, shared.lanes);
-      norm_apply<0>(x + done, y + done, 1, 0, static_cast<int>(p.pixels - done), shared.lanes);
-    } else if (lanes == 64) {
-      norm_apply<64>(x, y, p.pixels, stride, lanes, k);
-    } else if (lanes == 16) {
-      norm_apply<16>(x, y, p.pixels, stride, lanes, k);
-    } else if (lanes == 8) {
-      norm_apply<8>(x, y, p.pixels, stride, lanes, k);
-    } else {
-      norm_apply<0>(x, y, p.pixels, stride, lanes, k);
-    }
-  }
-}
-
-template <typename T>
-DAYBREAK_INLINE void apply_gradient(const Job& job, std::int64_t begin, std::int64_t end) {
-  const Planes& p = job.p;
-  for (std::int64_t i = begin; i < end; ++i) {
-    const int plane = static_cast<int>(i % p.per_sample), lanes = p.lanes_at(plane);
-    const std::int64_t at = p.offset(i), stride = p.pixel_stride;
-    const T* x = elements<const T>(job.x, at);
-    const T* dy = elements<const T>(job.dy, at);
-    T* dx = elements<T>(job.y, at);
-    const NormLanes k = lanes_from(job.k, std::int64_t{plane} * p.lanes);
-    if (is_plain(p)) {
-      constexpr int kLanes = SharedLanes::kLanes;
-      const SharedLanes shared(k, 0);
-      const std::int64_t rows = p.pixels / kLanes, done = rows * kLanes;
-      norm_apply_gradient<kLanes>(x, dy, dx, rows, kLanes, kLanes, shared.lanes);
-      norm_apply_gradient<0>(x + done, dy + done, dx + done, 1, 0,
-                             static_cast<int>(p.pixels - done), shared.lanes);
-    } else if (lanes == 64) {
-      norm_apply_gradient<64>(x, dy, dx, p.pixels, stride, lanes, k);
-    } else if (lanes == 16) {
-      norm_apply_gradient<16>(x, dy, dx, p.pixels, stride, lanes, k);
-    } else if (lanes == 8) {
-      norm_apply_gradient<8>(x, dy, dx, p.pixels, stride, lanes, k);
-    } else {
-      norm_apply_gradient<0>(x, dy, dx, p.pixels, stride, lanes, k);
-    }
-  }
-}
-
-DAYBREAK_MULTIARCH void moments_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  with_storage(job.dtype,
-               [&](auto tag) DAYBREAK_INLINE_LAMBDA { moments<decltype(tag)>(job, begin, end); });
-}
-
-DAYBREAK_MULTIARCH void gradient_sums_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
-    gradient_sums<decltype(tag)>(job, begin, end);
-  });
-}
-
-DAYBREAK_MULTIARCH void apply_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  with_storage(job.dtype,
-               [&](auto tag) DAYBREAK_INLINE_LAMBDA { apply<decltype(tag)>(job, begin, end); });
-}
-
-DAYBREAK_MULTIARCH void apply_gradient_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  with_storage(job.dtype, [&](auto tag) DAYBREAK_INLINE_LAMBDA {
-    apply_gradient<decltype(tag)>(job, begin, end);
-  });
-}
-
 struct Moments {
   double mean, squares;  // squares: summed around the mean
 };
 
 // Chan, Golub, LeVeque 1983: joins the chunks' moments in order.
-Moments join(const Job& job, std::int64_t channel) {
+Moments join(const NormJob& job, std::int64_t channel) {
   double count = 0.0, mean = 0.0, squares = 0.0;
   for (std::int64_t chunk = 0; chunk < job.chunks; ++chunk) {
     const std::int64_t n0 = chunk * job.samples_per_chunk;
@@ -281,7 +45,7 @@ struct Norm {
 
   std::size_t workspace_bytes() const {
     return static_cast<std::size_t>(width) *
-           (static_cast<std::size_t>(chunks) * 2 * sizeof(double) + 5 * sizeof(float));
+           (static_cast<std::size_t>(chunks) * 2 * sizeof(double) + 6 * sizeof(float));
   }
 
   const float* scale(const Bindings& b) const { return op.affine ? as(b.w[0]) : nullptr; }
@@ -289,14 +53,14 @@ struct Norm {
   float* running_mean(const Bindings& b) const { return as(b.w[op.affine ? 2 : 0]); }
   float* running_var(const Bindings& b) const { return as(b.w[op.affine ? 3 : 1]); }
 
-  // The five arrays of constants in the workspace, zeroed beyond the last channel.
+  // The six arrays of constants in the workspace, zeroed beyond the last channel.
   float* constants(const Bindings& b, int which) const {
     float* first = as(b.workspace + width * chunks * 2 * sizeof(double));
     return first + which * width;
   }
 
-  Job job(const Bindings& b) const {
-    Job j;
+  NormJob job(const Bindings& b) const {
+    NormJob j;
     j.p = p;
     j.dtype = dtype;
     j.samples_per_chunk = samples_per_chunk;
@@ -306,19 +70,24 @@ struct Norm {
     const float slope = op.act.kind == ActKind::relu    ? 0.0f
                         : op.act.kind == ActKind::leaky ? op.act.slope
                                                         : 1.0f;
-    j.k = {constants(b, 0), constants(b, 1), constants(b, 2),
-           constants(b, 3), constants(b, 4), slope};
+    j.k = {constants(b, 0), constants(b, 1), constants(b, 2), constants(b, 3),
+           constants(b, 4), slope,           constants(b, 5), slope > 0.0f ? 1.0f / slope : 1.0f};
+    if (op.in_place) j.source = op.sum ? RowSource::sum : RowSource::output;
+    if (op.sum) j.residual = b.x[1];
     return j;
   }
 
   void set_constants(const Bindings& b, int c, double mean, double invstd) const {
+    const float gamma = scale(b) ? scale(b)[c] : 1.0f, beta = shift(b) ? shift(b)[c] : 0.0f;
     constants(b, 0)[c] = static_cast<float>(mean);
-    constants(b, 1)[c] = (scale(b) ? scale(b)[c] : 1.0f) * static_cast<float>(invstd);
-    constants(b, 2)[c] = shift(b) ? shift(b)[c] : 0.0f;
+    constants(b, 1)[c] = gamma * static_cast<float>(invstd);
+    constants(b, 2)[c] = beta;
+    const bool found = op.in_place && recoverable(gamma, beta);
+    constants(b, 5)[c] = found ? static_cast<float>(1.0 / (gamma * invstd)) : 0.0f;
   }
 
   void clear_constants(const Bindings& b) const {
-    std::fill(constants(b, 0), constants(b, 0) + 5 * width, 0.0f);
+    std::fill(constants(b, 0), constants(b, 0) + 6 * width, 0.0f);
   }
 
   std::int64_t reduce_grain() const {
@@ -334,9 +103,9 @@ struct Norm {
     }
   }
 
-  void from_batch(const Bindings& b, const Job& job) const {
+  void from_batch(const Bindings& b, const NormJob& job) const {
     parallel_for(p.per_sample * chunks, reduce_grain(),
-                 [&](std::int64_t begin, std::int64_t end) { moments_range(job, begin, end); });
+                 [&](std::int64_t begin, std::int64_t end) { norm_moments(job, begin, end); });
     const double count = static_cast<double>(p.samples) * static_cast<double>(p.pixels);
     const double m = op.momentum;
     float* aux = as(b.aux);
@@ -356,7 +125,7 @@ struct Norm {
   }
 
   void forward(const Bindings& b) const {
-    Job j = job(b);
+    NormJob j = job(b);
     j.x = b.x[0];
     j.y = b.y;
     clear_constants(b);
@@ -366,11 +135,11 @@ struct Norm {
       from_running(b);
     }
     parallel_for(p.count(), apply_grain(),
-                 [&](std::int64_t begin, std::int64_t end) { apply_range(j, begin, end); });
+                 [&](std::int64_t begin, std::int64_t end) { norm_values(j, begin, end); });
   }
 
   // Sums the chunks, writes the parameters' gradients and the constants of dx.
-  void finish_sums(const Bindings& b, const Job& j) const {
+  void finish_sums(const Bindings& b, const NormJob& j) const {
     const double count = static_cast<double>(p.samples) * static_cast<double>(p.pixels);
     float* dscale = op.affine ? entry(b.dw, 0) : nullptr;
     float* dshift = op.affine ? entry(b.dw, 1) : nullptr;
@@ -391,10 +160,21 @@ struct Norm {
     }
   }
 
+  // The residual's gradient; the plan shares dy instead where it can.
+  void copy_gradient(const Bindings& b) const {
+    std::byte* to = entry<std::byte>(b.dx, 1);
+    if (!to) return;
+    const std::int64_t count = p.samples * p.sample_stride;
+    parallel_for(count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      std::copy(as(b.dy) + begin, as(b.dy) + end, as(to) + begin);
+    });
+  }
+
   void backward(const Bindings& b) const {
-    Job j = job(b);
-    j.x = b.x[0];
+    NormJob j = job(b);
+    j.x = op.in_place ? b.y : b.x[0];
     j.dy = b.dy;
+    copy_gradient(b);
     j.y = entry<std::byte>(b.dx, 0);
     clear_constants(b);
     if (mode == Mode::train) {
@@ -404,12 +184,11 @@ struct Norm {
       from_running(b);
     }
     parallel_for(p.per_sample * chunks, reduce_grain(),
-                 [&](std::int64_t begin, std::int64_t end) { gradient_sums_range(j, begin, end); });
+                 [&](std::int64_t begin, std::int64_t end) { norm_gradient_sums(j, begin, end); });
     finish_sums(b, j);
     if (!j.y) return;
-    parallel_for(p.count(), apply_grain(), [&](std::int64_t begin, std::int64_t end) {
-      apply_gradient_range(j, begin, end);
-    });
+    parallel_for(p.count(), apply_grain(),
+                 [&](std::int64_t begin, std::int64_t end) { norm_gradients(j, begin, end); });
   }
 };
 
@@ -422,6 +201,10 @@ CpuOffers batchnorm_cpu_offers(const CpuContext& context, const KernelQuery& que
   const ActKind act = norm.op.act.kind;
   if (act != ActKind::none && act != ActKind::relu && act != ActKind::leaky) {
     if (reason) *reason = "batch norm can be fused with relu and leaky relu only";
+    return {};
+  }
+  if (norm.op.in_place && query.inputs[0].dtype != DType::f32) {
+    if (reason) *reason = "batch norm keeps its output alone in f32 only";
     return {};
   }
   const Shape shape = query.inputs[0].shape;
@@ -445,9 +228,10 @@ CpuOffers batchnorm_cpu_offers(const CpuContext& context, const KernelQuery& que
   const bool train = query.mode == Mode::train;
   if (is_forward) {
     if (train) offer.aux_bytes = 2 * static_cast<std::size_t>(shape.c) * sizeof(float);
-    offer.in_place = !train;  // backward reads the input
+    offer.in_place = !train || norm.op.in_place;  // else backward reads the input
   } else {
-    offer.reads = {.inputs = true, .aux = train};
+    offer.reads = norm.op.backward_reads();
+    offer.reads.aux = train;
     offer.in_place = true;
   }
   return {offer};

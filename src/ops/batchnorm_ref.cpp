@@ -1,5 +1,6 @@
 #include "ops/batchnorm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "backend/ref/ref_kernel.h"
@@ -55,7 +56,8 @@ void forward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b) 
     const double invstd = 1.0 / std::sqrt(moments.var + op.eps);
     const double gamma = scale ? scale[c] : 1.0, beta = shift ? shift[c] : 0.0;
     for_each_of_channel(s, c, [&](auto i) {
-      y[i] = static_cast<T>(act_value(op.act, (x[i] - moments.mean) * invstd * gamma + beta));
+      const double value = act_value(op.act, (x[i] - moments.mean) * invstd * gamma + beta);
+      y[i] = static_cast<T>(op.sum ? value + as<T>(b.x[1])[i] : value);
     });
     if (mode == Mode::train && aux) {
       aux[c] = static_cast<T>(moments.mean);
@@ -72,6 +74,7 @@ void backward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b)
   const T* shift = op.affine ? as<T>(b.w[1]) : nullptr;
   const T* aux = as<T>(b.aux);
   T* dx = entry<T>(b.dx, 0);
+  if (T* more = entry<T>(b.dx, 1)) std::copy(dy, dy + s.count(), more);
   T* dscale = op.affine ? entry<T>(b.dw, 0) : nullptr;
   T* dshift = op.affine ? entry<T>(b.dw, 1) : nullptr;
   const double count = static_cast<double>(s.n) * s.spatial();
@@ -81,9 +84,20 @@ void backward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b)
     const double invstd =
         train ? aux[s.c + c] : 1.0 / std::sqrt(as<T>(b.w[op.affine ? 3 : 1])[c] + op.eps);
     const double gamma = scale ? scale[c] : 1.0, beta = shift ? shift[c] : 0.0;
-    const auto normalised = [&](std::int64_t i) { return (x[i] - mean) * invstd; };
+    // act(z): in place what forward left, else computed again.
+    const auto activated = [&](std::int64_t i) {
+      if (!op.in_place) return act_value(op.act, (x[i] - mean) * invstd * gamma + beta);
+      return double{as<T>(b.y)[i]} - (op.sum ? double{as<T>(b.x[1])[i]} : 0.0);
+    };
+    const bool found = recoverable(gamma, beta);
+    const auto normalised = [&](std::int64_t i) {
+      if (!op.in_place) return (x[i] - mean) * invstd;
+      const double a = activated(i);
+      const bool negative = a <= 0.0 && op.act.kind == ActKind::leaky;
+      return found ? ((negative ? a / op.act.slope : a) - beta) / gamma : 0.0;
+    };
     const auto gradient = [&](std::int64_t i) {
-      return dy[i] * act_derivative(op.act, act_value(op.act, normalised(i) * gamma + beta));
+      return dy[i] * act_derivative(op.act, activated(i));
     };
     double sum = 0.0, product = 0.0;
     for_each_of_channel(s, c, [&](auto i) {
@@ -113,7 +127,8 @@ std::vector<KernelOffer> batchnorm_ref_offers(const KernelQuery& query) {
     if (mode == Mode::train) offer.aux_bytes = 2 * s.c * element_size(ref_dtype(query));
     return {offer};
   }
-  const Reads reads{.inputs = true, .aux = mode == Mode::train};
+  Reads reads = op.backward_reads();
+  reads.aux = mode == Mode::train;
   return {ref_offer(query, reads,
                     [=]<typename T>(T, const Bindings& b) { backward<T>(op, s, mode, b); })};
 }

@@ -30,16 +30,16 @@ struct Job {
 };
 
 // Two sums over a plane's pixels around k.center; for a plain plane into entry 0.
-template <int W, bool Gradient>
+template <int W, RowSource S>
 DAYBREAK_INLINE void reduce(const Job& job, std::int64_t at, int lanes, const NormLanes& k,
                             double* a, double* b) {
   const Planes& p = job.p;
-  RowSums<W, Gradient> sums;
+  RowSums<W, S> sums;
   sums.clear();
   for (std::int64_t q = 0; q < p.pixels; q += kRowsInFloat) {
     const std::int64_t from = at + q * p.pixel_stride;
-    sums.add(job.x + from, Gradient ? job.dy + from : nullptr, std::min(kRowsInFloat, p.pixels - q),
-             p.pixel_stride, lanes, k);
+    sums.add(GradientRows<float>{job.x, nullptr, job.dy}.at(from),
+             std::min(kRowsInFloat, p.pixels - q), p.pixel_stride, lanes, k);
     sums.flush(lanes, a, b);
   }
 }
@@ -59,7 +59,7 @@ DAYBREAK_INLINE void forward_plane(const Job& job, std::int64_t index, int lanes
   PlaneConstants k;
   double a[kMaxLanes] = {}, b[kMaxLanes] = {};
   for (int l = 0; l < lanes; ++l) k.center[l] = job.x[at + l];
-  reduce<W, false>(job, at, lanes, k.lanes(), a, b);
+  reduce<W, RowSource::moments>(job, at, lanes, k.lanes(), a, b);
   const double count = static_cast<double>(p.pixels);
   for (int l = 0; l < lanes; ++l) {
     const double mean = k.center[l] + a[l] / count;
@@ -73,7 +73,8 @@ DAYBREAK_INLINE void forward_plane(const Job& job, std::int64_t index, int lanes
     job.mean[sample * p.channels + first + l] = static_cast<float>(mean);
     job.invstd[sample * p.channels + first + l] = static_cast<float>(invstd);
   }
-  norm_apply<W>(job.x + at, job.y + at, p.pixels, p.pixel_stride, lanes, k.lanes());
+  norm_apply<W>(job.x + at, static_cast<const float*>(nullptr), job.y + at, p.pixels,
+                p.pixel_stride, lanes, k.lanes());
 }
 
 template <int W>
@@ -89,7 +90,7 @@ DAYBREAK_INLINE void backward_plane(const Job& job, std::int64_t index, int lane
     k.center[l] = job.mean[row + l];
     k.scale[l] = job.invstd[row + l] * (job.scale ? job.scale[first + l] : 1.0f);
   }
-  reduce<W, true>(job, at, lanes, k.lanes(), a, b);
+  reduce<W, RowSource::input>(job, at, lanes, k.lanes(), a, b);
   const double count = static_cast<double>(p.pixels);
   for (int l = 0; l < used; ++l) {
     const double invstd = job.invstd[row + l];
@@ -99,8 +100,8 @@ DAYBREAK_INLINE void backward_plane(const Job& job, std::int64_t index, int lane
     k.k2[l] = static_cast<float>(invstd * invstd * b[l] / count);
   }
   if (!job.y) return;
-  norm_apply_gradient<W>(job.x + at, job.dy + at, job.y + at, p.pixels, p.pixel_stride, lanes,
-                         k.lanes());
+  norm_apply_gradient<W, RowSource::input>(GradientRows<float>{job.x, nullptr, job.dy}.at(at),
+                                           job.y + at, p.pixels, p.pixel_stride, lanes, k.lanes());
 }
 
 template <bool Forward>

@@ -321,6 +321,10 @@ NormAttrs norm_attrs(const KernelQuery& query) {
 
 Offers norm_offers(Context& context, const KernelQuery& query, std::string* reason) {
   if (!float_types(query, reason) || !rows_fit(query.inputs[0].shape, reason)) return {};
+  if (query.op->kind() == OpKind::batchnorm && static_cast<const BatchNorm&>(*query.op).in_place) {
+    refuse(reason, "batch norm keeps its input here");
+    return {};
+  }
   const NormAttrs attrs = norm_attrs(query);
   const Shape& x = query.inputs[0].shape;
   const ColumnShape shape =

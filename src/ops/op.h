@@ -70,7 +70,10 @@ struct ParamSpec {
 struct Reads {
   bool inputs = false;
   bool output = false;
-  bool aux = false;  ///< what the forward kernel saved on purpose: statistics, masks, indices
+  bool aux = false;     ///< what the forward kernel saved on purpose: statistics, masks, indices
+  int first_input = 0;  ///< inputs before this one are not read
+
+  bool input(std::size_t i) const { return inputs && static_cast<int>(i) >= first_input; }
 };
 
 /// The two gradients of a compute op may be wanted, and are computed, separately.

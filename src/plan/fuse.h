@@ -13,6 +13,13 @@ namespace daybreak {
 /// is not in `keep`. The fused node's output is the activation's, so no value id changes meaning.
 std::vector<GraphNode> fuse(const Graph& graph, const std::vector<ValueId>& keep);
 
+/// For training: batch norms with a leaky activation work in place (BatchNorm::in_place), and take
+/// over the plain sum that alone reads them, which keeps one tensor of a residual block instead of
+/// three. Left alone are norms whose scale starts at 0: nothing could be found again from their
+/// output.
+std::vector<GraphNode> fuse_in_place(std::vector<GraphNode> nodes, const Graph& graph,
+                                     const std::vector<ValueId>& keep);
+
 /// For evaluation: drops dropout, and joins a convolution with the activation that alone reads it,
 /// or with the plain sum (and that sum's activation) that alone reads it: the convolution then runs
 /// in the sum's place. `fuses` says which activations a convolution of the backend can end in.

@@ -87,7 +87,7 @@ class OfferTimer::Preparation {
     take(query_.params, have_w_);
     std::byte* have_y = pieces_.take(query_.output.bytes);
     for (std::size_t i = 0; i < query_.inputs.size(); ++i) {
-      const bool read = forward || offer_.reads.inputs;
+      const bool read = forward || offer_.reads.input(i);
       main_.x.push_back(read ? input(have_x_[i], query_.inputs[i], offer_.inputs[i]) : nullptr);
     }
     if (query_.pass != Pass::backward_weights) weights();

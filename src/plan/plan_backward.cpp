@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "ops/add.h"
+#include "ops/batchnorm.h"
 #include "plan/plan_builder.h"
 
 namespace daybreak {
@@ -81,6 +82,9 @@ class BackwardPlanner {
       case OpKind::add:
         if (plan_add(node, aux, want)) return;
         break;
+      case OpKind::batchnorm:
+        if (plan_norm_with_sum(node, aux, want, want_dw)) return;
+        break;
       default:
         break;
     }
@@ -119,6 +123,15 @@ class BackwardPlanner {
     return true;
   }
 
+  // The residual's gradient is the sum's, shared like that of a plain sum.
+  bool plan_norm_with_sum(const GraphNode& node, TensorId aux, const std::vector<bool>& want,
+                          bool want_dw) {
+    if (!static_cast<const BatchNorm&>(*node.op).sum) return false;
+    if (want[0] || want_dw) plan_pass(node, Pass::backward, aux, {want[0], false}, want_dw);
+    if (want[1]) contribute(node.inputs[1], gradient(node.output), node);
+    return true;
+  }
+
   void plan_pass(const GraphNode& node, Pass pass, TensorId aux, const std::vector<bool>& want,
                  bool want_dw) {
     const std::vector<TensorId> dx = emit(node, pass, aux, want, want_dw);
@@ -140,8 +153,8 @@ class BackwardPlanner {
     PlanStep step;
     step.dy = b_.converted(gradient(node.output), offer.output, node, pass);
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      step.x.push_back(offer.reads.inputs ? b_.value_as(node.inputs[i], offer.inputs[i], node, pass)
-                                          : kNone);
+      step.x.push_back(
+          offer.reads.input(i) ? b_.value_as(node.inputs[i], offer.inputs[i], node, pass) : kNone);
       step.dx.push_back(
           query.want_dx[i]
               ? b_.new_tensor("d " + b_.graph.values[node.inputs[i]].name, offer.inputs[i])

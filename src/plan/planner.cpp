@@ -55,6 +55,9 @@ std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& reque
       all = fuse_inference(std::move(all), graph, request.keep,
                            [&](const Activation& act) { return backend.fuses_into_conv(act); });
     }
+    if (request.mode == Mode::train && backend.norms_in_place(request.dtype)) {
+      all = fuse_in_place(std::move(all), graph, request.keep);
+    }
   } else {
     all = graph.nodes;
   }

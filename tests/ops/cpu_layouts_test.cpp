@@ -175,6 +175,30 @@ TEST(CpuOffers, DirectAndWinogradAreOfferedForEveryPass) {
   }
 }
 
+// Winograd's rounding in a bf16 forward pass is noise that a training cannot fit.
+TEST(CpuOffers, Bf16ForwardPassesRoundAsDirectConvolutionsDo) {
+  const BackendPtr cpu = make_cpu_backend(2);
+  if (!cpu->supports(DType::bf16) || cpu->layout_name(kBlocked) != "nChw16c") {
+    GTEST_SKIP() << "bf16 and Winograd need AVX-512";
+  }
+  for (const int stride : {1, 2}) {
+    const Conv2d op = conv(64, 3, stride);
+    for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+      KernelQuery query = plain_query(op, {{8, 64, 16, 16}}, pass, Mode::train, DType::bf16);
+      query.inputs[0] = desc_in(*cpu, {8, 64, 16, 16}, kBlocked);
+      query.inputs[0].dtype = DType::bf16;
+      query.inputs[0].bytes /= 2;
+      query.params[0] = plain_desc(query.params[0].shape, DType::f32);
+      int winograd = 0;
+      for (const KernelOffer& offer : cpu->offers(query, nullptr)) {
+        winograd += offer.algorithm == KernelAlgorithm::winograd &&
+                    offer.inputs[0].dtype == DType::bf16;  // kernels in f32 may compete
+      }
+      EXPECT_EQ(winograd > 0, pass != Pass::forward) << to_string(pass) << ", stride " << stride;
+    }
+  }
+}
+
 TEST(CpuOffers, OnlyThreeLayoutsOfActivationsWhereTheLibraryHasThem) {
   const BackendPtr cpu = make_cpu_backend(2);
   for (const KernelOffer& offer : ask(*cpu, conv(64, 3, 2), {4, 32, 9, 9}, kBlocked)) {

@@ -9,6 +9,7 @@
 #include "backend/module.h"
 #include "core/error.h"
 #include "op_cases.h"
+#include "ops/batchnorm.h"
 #include "ops/conv2d.h"
 #include "support/device_tensor.h"
 #include "support/forwarding_backend.h"
@@ -54,6 +55,10 @@ HarnessOptions options_for(DType dtype, const Op& op) {
   HarnessOptions options;
   options.dtype = dtype;
   options.eval_backward = op.kind() == OpKind::batchnorm || op.kind() == OpKind::dropout;
+  options.may_refuse = [](const KernelQuery& query) {
+    return query.op->kind() == OpKind::batchnorm &&
+           static_cast<const BatchNorm&>(*query.op).in_place;
+  };
   if (dtype == DType::f32) return options;
   // Products are exact and sums are taken in f32: what is left is the rounding of results, half a
   // unit of 8 (bf16) or 11 (f16) bits, once or twice.

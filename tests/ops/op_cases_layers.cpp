@@ -20,6 +20,16 @@ OpCase norm(const std::string& name, const Shape& x, Activation act = {}, bool a
   });
 }
 
+// With `sum` a second input of the same shape.
+OpCase in_place(const std::string& name, const Shape& x, Activation act, bool sum) {
+  const std::vector<Shape> inputs(sum ? 2 : 1, x);
+  return make_case<BatchNorm>(name, inputs, [=](BatchNorm& op) {
+    op.act = act;
+    op.in_place = true;
+    op.sum = sum;
+  });
+}
+
 OpCase instance(const std::string& name, const Shape& x, bool affine) {
   return make_case<InstanceNorm>(name, {x}, [=](InstanceNorm& op) { op.affine = affine; });
 }
@@ -98,6 +108,13 @@ std::vector<OpCase> batchnorm_cases() {
                              op.momentum = 0.01f;
                              op.eps = 1e-3f;
                            }),
+      in_place("in_place_c13", {3, 13, 3, 2}, kLeaky, false),
+      in_place("in_place_c16_none", {2, 16, 4, 4}, {}, false),
+      in_place("in_place_1d", {9, 17, 1, 1}, kLeaky, false),
+      in_place("in_place_sum_c3", {2, 3, 5, 4}, kLeaky, true),
+      in_place("in_place_sum_c32", {3, 32, 3, 3}, kLeaky, true),
+      in_place("in_place_sum_1d", {8, 7, 1, 1}, kLeaky, true),
+      large(in_place("in_place_sum_c64", {8, 64, 9, 9}, kLeaky, true)),
       large(norm("c64_leaky", {8, 64, 9, 9}, kLeaky)),
       large(norm("c33_image_31", {4, 33, 31, 31}, kRelu)),
   };

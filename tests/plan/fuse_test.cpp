@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <stdexcept>
+#include <string>
 
 #include "backend/backend.h"
 #include "graph/graph_builder.h"
@@ -13,6 +15,7 @@
 #include "ops/dropout.h"
 #include "plan/executor.h"
 #include "plan/small_nets.h"
+#include "support/forwarding_backend.h"
 
 namespace daybreak {
 namespace {
@@ -132,6 +135,121 @@ TEST(FuseInference, EqualsItsParts) {
   ASSERT_EQ(results[0].size(), results[1].size());
   for (std::size_t i = 0; i < results[0].size(); ++i) {
     EXPECT_NEAR(results[0][i], results[1][i], 2e-5);
+  }
+}
+
+std::vector<GraphNode> in_place(const Graph& graph, std::vector<ValueId> keep = {}) {
+  keep.push_back(graph.loss);
+  return fuse_in_place(fuse(graph, keep), graph, keep);
+}
+
+const GraphNode& node_of(const std::vector<GraphNode>& nodes, const std::string& layer) {
+  for (const GraphNode& node : nodes) {
+    if (node.layer == layer) return node;
+  }
+  throw std::runtime_error("no " + layer);
+}
+
+ValueId value_of(const Graph& graph, const std::string& layer) {
+  return node_of(graph.nodes, layer).output;
+}
+
+TEST(FuseInPlace, NormsTakeActivationAndSum) {
+  const Graph graph = darknet_block_net();
+  const auto nodes = in_place(graph);
+  EXPECT_EQ(count(nodes, OpKind::act), 0);
+  EXPECT_EQ(count(nodes, OpKind::add), 0);
+  const auto norm = [&](const char* layer) {
+    return static_cast<const BatchNorm&>(*node_of(nodes, layer).op);
+  };
+  for (const char* layer : {"stem_bn", "a2", "a5", "b2", "b5"}) {
+    EXPECT_TRUE(norm(layer).in_place) << layer;
+  }
+  EXPECT_FALSE(norm("a2").sum);
+  EXPECT_TRUE(norm("a5").sum);
+  EXPECT_FALSE(norm("b2").sum) << "of two norms the later one takes the sum";
+  EXPECT_TRUE(norm("b5").sum);
+  EXPECT_EQ(node_of(nodes, "b5").inputs,
+            (std::vector<ValueId>{value_of(graph, "b4"), value_of(graph, "b3")}));
+  EXPECT_EQ(node_of(nodes, "b5").output, value_of(graph, "sum2"));
+}
+
+TEST(FuseInPlace, LeavesAloneWhatHasNoWayBack) {
+  const Graph relu = resnet_block_net();
+  for (const GraphNode& node : in_place(relu)) {
+    if (node.op->kind() != OpKind::batchnorm) continue;
+    EXPECT_FALSE(static_cast<const BatchNorm&>(*node.op).in_place);
+  }
+  Graph zero = darknet_block_net();
+  for (Param& param : zero.params) {
+    if (param.name == "a5.weight") param.init = {.kind = InitKind::constant, .a = 0.0f};
+  }
+  const auto nodes = in_place(zero);
+  EXPECT_FALSE(static_cast<const BatchNorm&>(*node_of(nodes, "a5").op).in_place);
+  EXPECT_EQ(count(nodes, OpKind::add), 1);
+  const Graph graph = darknet_block_net();
+  const auto kept = in_place(graph, {value_of(graph, "a6")});
+  EXPECT_TRUE(static_cast<const BatchNorm&>(*node_of(kept, "a5").op).in_place);
+  EXPECT_FALSE(static_cast<const BatchNorm&>(*node_of(kept, "a5").op).sum);
+}
+
+/// A backend whose norms keep their inputs.
+struct KeepsInputs final : ForwardingBackend {
+  using ForwardingBackend::ForwardingBackend;
+  bool norms_in_place(DType) const override { return false; }
+};
+
+struct Trained {
+  std::size_t bytes = 0;
+  double loss = 0.0;
+  std::vector<std::vector<float>> gradients;
+};
+
+Trained first_gradients(const Graph& graph, Backend& backend) {
+  Executor executor(graph, backend);
+  PlanRequest request;
+  request.batch = 64;
+  request.keep = {graph.loss};
+  const PlanId plan = executor.add_plan(request);
+  executor.prepare();
+  executor.initialize(5);
+  std::vector<float> image(std::size_t{64} * 3 * 6 * 6);
+  for (std::size_t i = 0; i < image.size(); ++i) image[i] = std::sin(0.37f * static_cast<float>(i));
+  std::vector<std::int32_t> labels(64);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::int32_t>(i % 3);
+  executor.upload(plan, InputRole::image, image.data(), image.size() * sizeof(float));
+  executor.upload(plan, InputRole::labels, labels.data(), labels.size() * sizeof(std::int32_t));
+  executor.forward(plan);
+  executor.backward(plan);
+  Trained result{
+      executor.plan(plan).memory.lower_bound, executor.read_scalar(plan, graph.loss), {}};
+  for (std::size_t p = 0; p < graph.params.size(); ++p) {
+    if (!is_trained(graph.params[p].spec.role)) continue;
+    result.gradients.push_back(executor.params().read_gradient(static_cast<ParamId>(p)));
+  }
+  return result;
+}
+
+// A residual block keeps two tensors, z and its sum, instead of four.
+TEST(FuseInPlace, HalvesTheMemoryAndKeepsTheGradients) {
+  for (const Graph& graph : {darknet_tower_net(24), darknet_block_net()}) {
+    const BackendPtr cpu = make_cpu_backend(2);
+    KeepsInputs keeping(*cpu);
+    const Trained kept = first_gradients(graph, keeping), in_place = first_gradients(graph, *cpu);
+    if (graph.name == "tower") {
+      EXPECT_LT(static_cast<double>(in_place.bytes), 0.6 * static_cast<double>(kept.bytes));
+    }
+    EXPECT_NEAR(in_place.loss, kept.loss, 1e-6 * kept.loss);
+    ASSERT_EQ(in_place.gradients.size(), kept.gradients.size());
+    for (std::size_t p = 0; p < kept.gradients.size(); ++p) {
+      double error = 0.0, size = 0.0;
+      for (std::size_t i = 0; i < kept.gradients[p].size(); ++i) {
+        error += std::pow(in_place.gradients[p][i] - kept.gradients[p][i], 2);
+        size += std::pow(kept.gradients[p][i], 2);
+      }
+      EXPECT_LE(std::sqrt(error), 1e-4 * std::sqrt(size) + 1e-9)
+          << graph.name << ", gradient " << p;
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 #include "plan/small_nets.h"
 
+#include <string>
+
 #include "graph/graph_builder.h"
 #include "ops/act.h"
 #include "ops/adaptive_avgpool.h"
@@ -124,6 +126,43 @@ Graph resnet_block_net() {
   return net.finish();
 }
 
+Graph darknet_block_net() {
+  Net net("darknet", 3);
+  const auto block = [&](const char* conv_name, const char* norm, const char* act, int filters,
+                         ValueId input) {
+    net.layer(conv_name, conv(filters, 3, false), {input});
+    net.layer(norm, BatchNorm{});
+    return net.layer(act, leaky());
+  };
+  const ValueId stem = block("stem", "stem_bn", "stem_act", 5, net.value());
+  const ValueId half = block("a1", "a2", "a3", 3, stem);
+  const ValueId whole = block("a4", "a5", "a6", 5, half);
+  const ValueId sum = net.layer("sum1", Add{}, {stem, whole});
+  const ValueId left = block("b1", "b2", "b3", 4, sum);
+  const ValueId right = block("b4", "b5", "b6", 4, sum);
+  net.layer("sum2", Add{}, {left, right});
+  net.layer("pool", AdaptiveAvgPool{});
+  return net.finish();
+}
+
+Graph darknet_tower_net(int blocks) {
+  Net net("tower", 3);
+  const auto block = [&](const std::string& name, int filters, int size) {
+    net.layer(name.c_str(), conv(filters, size, false), {net.value()});
+    net.layer((name + "_bn").c_str(), BatchNorm{});
+    return net.layer((name + "_act").c_str(), leaky());
+  };
+  ValueId skip = block("stem", 16, 3);
+  for (int i = 1; i <= blocks; ++i) {
+    const std::string name = std::to_string(i);
+    block("half" + name, 16, 1);
+    const ValueId body = block("whole" + name, 16, 3);
+    skip = net.layer(("sum" + name).c_str(), Add{}, {skip, body});
+  }
+  net.layer("pool", AdaptiveAvgPool{});
+  return net.finish();
+}
+
 Graph rare_ops_net() {
   Net net("rare", 3);
   const ValueId stem = net.layer("stem", conv(6, 3, true));
@@ -157,6 +196,7 @@ std::vector<Graph> small_nets() {
   nets.push_back(residual_net());
   nets.push_back(branching_net());
   nets.push_back(resnet_block_net());
+  nets.push_back(darknet_block_net());
   return nets;
 }
 

@@ -22,6 +22,7 @@ class ForwardingBackend : public Backend {
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
     return inner_.offers(query, reason);
   }
+  bool norms_in_place(DType dtype) const override { return inner_.norms_in_place(dtype); }
   bool fuses_into_conv(const Activation& act) const override { return inner_.fuses_into_conv(act); }
   std::size_t layout_bytes(const Shape& s, DType dtype, Layout layout) const override {
     return inner_.layout_bytes(s, dtype, layout);

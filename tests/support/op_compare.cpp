@@ -262,10 +262,9 @@ class Comparison {
 
   void run_backward(Saved& saved, const KernelOffer& offer, Pass pass, const Wanted& wanted) {
     Call call;
-    if (offer.reads.inputs) {
-      upload_inputs(call, offer);
-    } else {
-      call.x.resize(inputs_.size());
+    upload_inputs(call, offer);
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (!offer.reads.input(i)) call.x[i] = DeviceTensor{};
     }
     upload_params(call, offer);
     if (offer.reads.output) call.y = upload(backend_, saved.y, offer.output);

@@ -241,7 +241,9 @@ double kink_distance(const Op& op, const OpData& data, Mode mode) {
       BatchNorm plain = static_cast<const BatchNorm&>(op);
       if (!has_kink(plain.act)) return none;
       plain.act = {};
-      return min_abs(run_reference(plain, data, mode, DType::f64, Want::forward).y);
+      HostTensor y = run_reference(plain, data, mode, DType::f64, Want::forward).y;
+      for (std::size_t i = 0; plain.sum && i < y.v.size(); ++i) y.v[i] -= data.x[1].v[i];
+      return min_abs(y);
     }
     default:
       return none;

@@ -198,7 +198,7 @@ class CpuBackend final : public Backend {
            std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads");
   }
 
-  int kernel_set() const override { return 2; }
+  int kernel_set() const override { return 3; }
   bool measurable() const override { return true; }
   bool supports(DType dtype) const override {
     return dtype == DType::f32 || (dtype == DType::bf16 && onednn_bf16() != Bf16Support::none);
@@ -220,6 +220,7 @@ class CpuBackend final : public Backend {
     return {};
   }
 
+  bool norms_in_place(DType dtype) const override { return dtype == DType::f32; }
   bool fuses_into_conv(const Activation& act) const override { return onednn_fuses(act.kind); }
 
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override {
