@@ -10,8 +10,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "cli/class_names.h"
 #include "cli/command.h"
+#include "cli/model_source.h"
+#include "cli/picture_list.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "detect/draw.h"
@@ -21,7 +22,6 @@
 #include "report/text.h"
 #include "train/detector.h"
 #include "train/device.h"
-#include "train/session.h"
 
 namespace daybreak {
 namespace {
@@ -30,106 +30,13 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 struct DetectVerb {
-  std::string model;
+  ModelSource source;
   std::vector<std::string> images;
-  std::string weights;
-  std::string classes;
   std::string out;
   std::string nms_kind;
   double conf = 0.25;
   double nms = 0.45;
 };
-
-struct Model {
-  NetworkSpec net;
-  std::string weights;
-  std::vector<std::string> classes;
-};
-
-Model find_model(const DetectVerb& options, const CommonOptions& common) {
-  Model model;
-  model.weights = options.weights;
-  if (fs::is_directory(options.model)) {
-    const SolverConfig config = load_solver_or_run(options.model, common.solver_sets());
-    model.net = config.net;
-    model.classes = config.spec.data.classes;
-    if (model.weights.empty()) model.weights = options.model + "/best.safetensors";
-  } else {
-    model.net = load_network(options.model, common.sets);
-    model.classes = model.net.classes;
-    const fs::path beside = fs::path(options.model).parent_path() / "weights.safetensors";
-    if (model.weights.empty() && fs::exists(beside)) model.weights = beside.string();
-    if (model.weights.empty()) {
-      throw ConfigError("detect needs the weights of \"" + options.model +
-                        "\": give --weights FILE, or a run folder instead of the network");
-    }
-  }
-  if (!options.classes.empty()) model.classes = read_class_names(options.classes);
-  return model;
-}
-
-// ---- which pictures ---------------------------------------------------------------------------
-
-std::string lower_extension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  return extension;
-}
-
-bool is_picture_name(const fs::path& path) {
-  const std::string extension = lower_extension(path);
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
-
-void add_folder(const std::string& folder, std::vector<std::string>& pictures) {
-  std::vector<std::string> found;
-  std::size_t others = 0;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (!entry.is_regular_file(error)) continue;
-    if (is_picture_name(entry.path())) {
-      found.push_back(entry.path().string());
-    } else {
-      ++others;
-    }
-  }
-  if (error) throw DataError(folder, "cannot read the folder: " + error.message());
-  if (found.empty()) {
-    throw DataError(folder,
-                    others == 0
-                        ? std::string("the folder is empty; expected pictures (.jpg, .jpeg, .png)")
-                        : fmt::format("none of the {} files is a picture (.jpg, .jpeg, "
-                                      ".png)",
-                                      others));
-  }
-  std::sort(found.begin(), found.end());
-  pictures.insert(pictures.end(), found.begin(), found.end());
-}
-
-// A picture a line; paths are relative to the list.
-void add_list(const std::string& list, std::vector<std::string>& pictures) {
-  const std::size_t before = pictures.size();
-  for (const std::string& line : read_class_names(list)) {
-    if (line.empty()) continue;
-    const fs::path path(line);
-    pictures.push_back(path.is_absolute() ? line : (fs::path(list).parent_path() / path).string());
-  }
-  if (pictures.size() == before) throw DataError(list, "the list names no pictures");
-}
-
-std::vector<std::string> list_pictures(const std::vector<std::string>& arguments) {
-  std::vector<std::string> pictures;
-  for (const std::string& argument : arguments) {
-    if (fs::is_directory(argument)) {
-      add_folder(argument, pictures);
-    } else if (lower_extension(argument) == ".txt") {
-      add_list(argument, pictures);
-    } else {
-      pictures.push_back(argument);
-    }
-  }
-  return pictures;
-}
 
 // ---- results ----------------------------------------------------------------------------------
 
@@ -222,7 +129,7 @@ int run_detect(const DetectVerb& options, const CommonOptions& common) {
   const int threads = common.threads > 0 ? common.threads : usable_cores();
   set_compute_threads(threads);
   const std::vector<std::string> pictures = list_pictures(options.images);
-  const Model model = find_model(options, common);
+  const Model model = find_model("detect", options.source, common);
   const BackendPtr backend = make_backend(common.device.empty() ? "auto" : common.device, threads);
   Detector detector(model.net, static_cast<int>(model.classes.size()), *backend, model.weights);
   if (!options.out.empty()) make_folder(options.out);
@@ -267,13 +174,10 @@ int run_detect(const DetectVerb& options, const CommonOptions& common) {
 Command add_detect(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<DetectVerb>();
   CLI::App* verb = add_verb(app, common, "detect", "boxes around the objects in pictures");
-  verb->add_option("model", options->model, "a run folder, or NET.yaml with --weights")->required();
+  add_model_options(*verb, options->source);
   verb->add_option("images", options->images,
                    "pictures (JPEG or PNG), folders of them, lists (.txt, a path a line)")
       ->required();
-  verb->add_option("--weights", options->weights,
-                   "safetensors file (default: the run's best, or weights.safetensors beside NET)");
-  verb->add_option("--classes", options->classes, "text file with a class name a line");
   verb->add_option("--conf", options->conf, "least score of a box (default 0.25)")
       ->check(CLI::Range(0.0, 1.0));
   verb->add_option("--nms", options->nms,

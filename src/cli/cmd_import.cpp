@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "config/yaml_writer.h"
 #include "interop/darknet_import.h"
+#include "interop/darknet_new_heads.h"
 #include "io/atomic_file.h"
 #include "train/checkpoint_file.h"
 
@@ -27,6 +28,7 @@ struct ImportOptions {
   std::string dialect = "ab";
   std::string until;
   std::string names;
+  bool new_heads = false;
 };
 
 DarknetDialect dialect_of(const std::string& name) {
@@ -127,7 +129,8 @@ void write_files(const DarknetImport& import, const ImportOptions& options,
 
 int run_import(const ImportOptions& options, const CommonOptions& common) {
   const DarknetDialect dialect = dialect_of(options.dialect);
-  const DarknetImport import = import_darknet(options.cfg, options.weights, dialect, options.until);
+  DarknetImport import = import_darknet(options.cfg, options.weights, dialect, options.until);
+  if (options.new_heads) renew_heads(import);
   std::string names_file;
   const std::vector<std::string> names = find_names(options, import.net.classes, &names_file);
   write_files(import, options, names);
@@ -136,6 +139,9 @@ int run_import(const ImportOptions& options, const CommonOptions& common) {
     fmt::print("{}: {} layers, dialect {}\n", net, import.net.layers, options.dialect);
     fmt::print("{}/weights.safetensors: {} tensors, {} numbers, every byte of {} used\n",
                options.out, import.tensors.size(), import.parameters, options.weights);
+    if (options.new_heads) {
+      fmt::print("  heads start anew, with the classes of the data they are trained on\n");
+    }
     if (import.layers_filled < import.net.layers) {
       fmt::print("  layers {} to {} have no weights: --until {}\n", import.layers_filled,
                  import.net.layers - 1, options.until);
@@ -180,6 +186,8 @@ Command add_import(CLI::App& app, CommonOptions& common) {
                    "the weights are those of the first layers only: 74 for darknet53.conv.74");
   verb->add_option("--names", options->names,
                    "text file with a class name a line; none: numbers only");
+  verb->add_flag("--new-heads", options->new_heads,
+                 "leave out the last convolutions: to train on other classes");
   return {verb, [options, &common] { return run_import(*options, common); }};
 }
 

@@ -143,6 +143,11 @@ std::string detection_json(const DetectionResult& result, const std::vector<std:
   const DetectionMetrics& metrics = result.metrics;
   Json json = {{"task", "detection"}, {"split", split}, {"n", metrics.pictures}};
   json["loss"] = result.loss;
+  if (std::isfinite(result.parts.sum())) {
+    json["loss_parts"] = {{"box", result.parts.box},
+                          {"objectness", result.parts.objectness},
+                          {"classes", result.parts.classes}};
+  }
   put(json, "map50", metrics.map50);
   put(json, "map", metrics.map);
   if (!std::isnan(ema_map50)) put(json, "ema_map50", ema_map50);
@@ -229,6 +234,11 @@ int test_detector(const TestRun& run) {
     fmt::print("{}: {} pictures, loss {}, mAP@0.5 {}, mAP {}\n", run.split,
                with_separators(metrics.pictures), metric_text(result.loss),
                share_text(metrics.map50), share_text(metrics.map));
+    if (std::isfinite(result.parts.sum())) {
+      fmt::print("loss by parts: boxes {}, objectness {}, classes {}\n",
+                 metric_text(result.parts.box), metric_text(result.parts.objectness),
+                 metric_text(result.parts.classes));
+    }
     fmt::print("by VOC's rules: mAP {}, at 11 points {}\n",
                share_text(mean_of_known(result.voc_all)),
                share_text(mean_of_known(result.voc_eleven)));

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
+#include "detect/label_places.h"
+
 namespace daybreak {
 namespace {
 
@@ -50,30 +52,62 @@ std::uint32_t category_colour(int category) {
   return channel(5.0) << 16 | channel(3.0) << 8 | channel(1.0);
 }
 
+namespace {
+
+/// Line width and letters, by the size of the picture.
+struct Pen {
+  int line, stroke;
+  double font;
+
+  explicit Pen(int side)
+      : line(std::max(1, static_cast<int>(std::lround(side / 250.0)))),
+        font(std::clamp(side / 36.0, 10.0, 60.0) / kFontPixels) {
+    stroke = std::max(1, static_cast<int>(std::lround(font * 1.6)));
+  }
+  int pad() const { return line + 1; }
+  /// Of the letters alone; `below` is what hangs under their line.
+  cv::Size text_size(const std::string& text, int& below) const {
+    return cv::getTextSize(text, cv::FONT_HERSHEY_SIMPLEX, font, stroke, &below);
+  }
+};
+
+FrameLabel measure(const LabelledBox& box, const Pen& pen, int width, int height) {
+  const int left = pixel(box.left, width), top = pixel(box.top, height);
+  FrameLabel result{
+      {left, top, pixel(box.right, width) - left + 1, pixel(box.bottom, height) - top + 1}, 0, 0};
+  if (box.label.empty()) return result;
+  int below = 0;
+  const cv::Size size = pen.text_size(ascii(box.label), below);
+  result.w = size.width + 2 * pen.pad() + 1;
+  result.h = size.height + below + 2 * pen.pad() + 1;
+  return result;
+}
+
+void draw_label(cv::Mat& picture, const LabelledBox& box, const PixelRect& place, const Pen& pen) {
+  const std::uint32_t colour = category_colour(box.category);
+  const std::string text = ascii(box.label);
+  int below = 0;
+  const int letters = pen.text_size(text, below).height;
+  cv::rectangle(picture, cv::Rect(place.x, place.y, place.w, place.h), scalar(colour), cv::FILLED);
+  cv::putText(picture, text, {place.x + pen.pad(), place.y + pen.pad() + letters},
+              cv::FONT_HERSHEY_SIMPLEX, pen.font, text_colour(colour), pen.stroke, cv::LINE_AA);
+}
+
+}  // namespace
+
 void draw_boxes(std::uint8_t* rgb, int width, int height, const std::vector<LabelledBox>& boxes) {
   cv::Mat picture(height, width, CV_8UC3, rgb);
-  const double side = std::min(width, height);
-  const int line = std::max(1, static_cast<int>(std::lround(side / 250.0)));
-  const double font = std::clamp(side / 30.0, 10.0, 60.0) / kFontPixels;
-  const int stroke = std::max(1, static_cast<int>(std::lround(font * 1.6)));
-  for (const LabelledBox& box : boxes) {
-    const std::uint32_t colour = category_colour(box.category);
-    const cv::Point a(pixel(box.left, width), pixel(box.top, height));
-    const cv::Point b(pixel(box.right, width), pixel(box.bottom, height));
-    cv::rectangle(picture, a, b, scalar(colour), line);
-    if (box.label.empty()) continue;
-    const std::string label = ascii(box.label);
-    int below = 0;
-    const cv::Size size = cv::getTextSize(label, cv::FONT_HERSHEY_SIMPLEX, font, stroke, &below);
-    const int pad = line + 1;
-    const int tall = size.height + below + 2 * pad;
-    // Above the frame where there is room, else inside it; never beyond the right edge.
-    const int x = std::max(0, std::min(a.x, width - size.width - 2 * pad));
-    const int y = a.y >= tall ? a.y - tall : a.y;
-    cv::rectangle(picture, {x, y}, {x + size.width + 2 * pad, y + tall}, scalar(colour),
-                  cv::FILLED);
-    cv::putText(picture, label, {x + pad, y + pad + size.height}, cv::FONT_HERSHEY_SIMPLEX, font,
-                text_colour(colour), stroke, cv::LINE_AA);
+  const Pen pen(std::min(width, height));
+  std::vector<FrameLabel> labels;
+  for (const LabelledBox& box : boxes) labels.push_back(measure(box, pen, width, height));
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    const PixelRect& f = labels[i].frame;
+    cv::rectangle(picture, cv::Rect(f.x, f.y, f.w, f.h), scalar(category_colour(boxes[i].category)),
+                  pen.line);
+  }
+  const std::vector<PixelRect> places = place_labels(labels, width, height);
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    if (!boxes[i].label.empty()) draw_label(picture, boxes[i], places[i], pen);
   }
 }
 

@@ -17,7 +17,7 @@ struct NmsOptions {
 
 /// Non-maximum suppression within each category (Bodla et al. 2017 for the soft kinds). Of equal
 /// scores the one that comes first in `found` is taken first. The result is sorted by score, best
-/// first, then by place in `found`; soft kinds change scores.
-std::vector<Detection> suppress(const std::vector<Detection>& found, const NmsOptions& options);
+/// first, then by place in `found`; soft kinds change scores. What has NaN for a score is dropped.
+std::vector<Detection> suppress(std::vector<Detection> found, const NmsOptions& options);
 
 }  // namespace daybreak

@@ -29,8 +29,8 @@ bool is_text(std::string_view line) {
 
 class CfgParser {
  public:
-  CfgParser(const std::string& file, DarknetDialect dialect, Diagnostics& diagnostics)
-      : file_(file), dialect_(dialect), diagnostics_(diagnostics) {}
+  CfgParser(const std::string& file, Diagnostics& diagnostics)
+      : file_(file), diagnostics_(diagnostics) {}
 
   void line(std::string_view raw, int number) {
     const Mark mark{file_, number, 1};
@@ -39,8 +39,8 @@ class CfgParser {
       return;
     }
     std::string text = without_space(raw);
-    if (dialect_ == DarknetDialect::hk) text = text.substr(0, text.find('#'));
-    if (text.empty() || text[0] == '#' || text[0] == ';') return;
+    text = text.substr(0, text.find('#'));  // "40#32": pj and ab read the number in front of it
+    if (text.empty() || text[0] == ';') return;
     if (text[0] == '[') {
       section(text, mark);
     } else {
@@ -77,6 +77,10 @@ class CfgParser {
     DarknetEntry entry{text.substr(0, equals), text.substr(equals + 1), mark};
     for (const DarknetEntry& other : section.entries) {
       if (other.key != entry.key) continue;
+      if (other.value == entry.value || may_repeat(section, entry.key)) {
+        section.repeated.push_back(std::move(entry));
+        return;
+      }
       diagnostics_.add(mark, fmt::format("[{}]: key {} is given twice, first in line {}",
                                          section.name, quote(entry.key), other.mark.line));
       return;
@@ -84,8 +88,14 @@ class CfgParser {
     section.entries.push_back(std::move(entry));
   }
 
+  // Official files have a batch for tests and another for training; what decides the network's
+  // shape must not be said twice.
+  static bool may_repeat(const DarknetSection& section, const std::string& key) {
+    return (section.name == "net" || section.name == "network") && key != "height" &&
+           key != "width" && key != "channels";
+  }
+
   const std::string& file_;
-  DarknetDialect dialect_;
   Diagnostics& diagnostics_;
   std::vector<DarknetSection> sections_;
 };
@@ -118,13 +128,13 @@ const char* to_string(DarknetDialect dialect) {
 }
 
 std::vector<DarknetSection> parse_darknet_cfg(std::string_view text, const std::string& file,
-                                              DarknetDialect dialect, Diagnostics& diagnostics) {
+                                              Diagnostics& diagnostics) {
   if (text.size() > kMaxBytes) {
     diagnostics.add({file}, fmt::format("{} are too many for a configuration file (at most {})",
                                         format_bytes(text.size()), format_bytes(kMaxBytes)));
     return {};
   }
-  CfgParser parser(file, dialect, diagnostics);
+  CfgParser parser(file, diagnostics);
   int number = 0;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
@@ -232,6 +242,10 @@ void DarknetKeys::error(const std::string& key, const std::string& text) {
 }
 
 void DarknetKeys::finish() {
+  for (const DarknetEntry& entry : section_.repeated) {
+    dropped_.push_back(fmt::format("line {}: [{}] {}={}, given before", entry.mark.line,
+                                   section_.name, entry.key, entry.value));
+  }
   const std::vector<std::string> known(known_.begin(), known_.end());
   for (const DarknetEntry& entry : section_.entries) {
     if (known_.contains(entry.key)) continue;

@@ -27,12 +27,14 @@ struct DarknetSection {
   std::string name;
   Mark mark;
   std::vector<DarknetEntry> entries;
+  std::vector<DarknetEntry> repeated = {};  ///< keys given again: Darknet takes the first
 };
 
 /// Splits a file into sections. White space is removed as Darknet does; what it would pass over in
-/// silence (lines without "=", keys given twice) is reported. `file` is what marks show.
+/// silence (lines without "=", keys of layers given twice with different values) is reported; what
+/// follows a # is none of a value. `file` is what marks show.
 std::vector<DarknetSection> parse_darknet_cfg(std::string_view text, const std::string& file,
-                                              DarknetDialect dialect, Diagnostics& diagnostics);
+                                              Diagnostics& diagnostics);
 
 /// Typed access to a section that remembers which keys were asked for. Values that cannot be read
 /// or are out of range are reported and give the default.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <map>
 
 #include "config/network_spec.h"
 #include "config/yaml_reader.h"
@@ -235,6 +236,31 @@ int layer_count(const std::string& until, const DarknetNetwork& net) {
                                 nearest ? fmt::format(", did you mean \"{}\"?", *nearest) : ""));
 }
 
+// Sums may be of unequal shapes until the graph knows the shapes. Where they are equal the key goes
+// again; where sizes differ only pj does what a person expects, the others add the numbers in the
+// order they lie in memory.
+void settle_sums(Node& network, const Graph& graph, DarknetDialect dialect) {
+  std::map<std::string, bool> unequal;  // by layer; true: the sizes differ
+  for (const GraphNode& node : graph.nodes) {
+    const OpKind kind = node.op->kind();
+    if (kind == OpKind::pool || kind == OpKind::slice) unequal[node.layer] |= kind == OpKind::pool;
+  }
+  Diagnostics diagnostics;
+  for (Node& layer : network.find("layers")->items) {
+    Node* sum = layer.find("add");
+    if (!sum) continue;
+    const auto found = unequal.find(sum->find("name")->text);
+    if (found == unequal.end()) {
+      sum->remove("unequal");
+    } else if (found->second && dialect != DarknetDialect::pj) {
+      diagnostics.add(
+          sum->mark,
+          "[shortcut]: layers of different width and height are added by the dialect pj only");
+    }
+  }
+  diagnostics.throw_if_any();
+}
+
 Graph checked_graph(const DarknetNetwork& net) {
   Diagnostics diagnostics;
   const NetworkSpec spec = parse_network(net.network, diagnostics);
@@ -248,12 +274,13 @@ DarknetImport import_darknet(const std::string& cfg, const std::string& weights,
                              DarknetDialect dialect, const std::string& until) {
   Diagnostics diagnostics;
   const std::vector<DarknetSection> sections =
-      parse_darknet_cfg(read_config_file(cfg), cfg, dialect, diagnostics);
+      parse_darknet_cfg(read_config_file(cfg), cfg, diagnostics);
   DarknetImport result;
   result.net =
       translate_darknet(sections, std::filesystem::path(cfg).stem().string(), dialect, diagnostics);
   diagnostics.throw_if_any();
   const Graph graph = checked_graph(result.net);
+  settle_sums(result.net.network, graph, dialect);
   WeightsImport(graph, result, weights, cfg).run(layer_count(until, result.net));
   return result;
 }

@@ -73,7 +73,9 @@ void DarknetTranslator::shortcut(DarknetKeys& keys) {
     }
     const std::string name = last ? own_name("add") : fmt::format("add{}-{}", index_, i);
     emit(keys, "add", name, {sum, other},
-         {{"scale", std::move(scale)}, {"act", last ? std::move(act) : Node{}}});
+         {{"scale", std::move(scale)},
+          {"unequal", Node::make_scalar("common")},  // goes again where shapes are equal
+          {"act", last ? std::move(act) : Node{}}});
     sum = name;
   }
 }

@@ -64,6 +64,19 @@ void DarknetTranslator::convolutional(DarknetKeys& keys) {
       {name + ".weight", flipped ? WeightOrder::transposed : WeightOrder::plain});
 }
 
+// In tests it cuts out the middle and, without `noadjust`, brings pixels to -1..1: the network's
+// own scaling of its input can do that, so nothing may come before.
+void DarknetTranslator::crop(DarknetKeys& keys) {
+  if (dialect == DarknetDialect::hk)
+    keys.error("", "hk has dropped this section; --dialect ab or pj");
+  if (index_ != 0) keys.error("", "behind other layers is not supported");
+  const int height = keys.whole("crop_height", 1, 1, kMaxFilters);
+  const int width = keys.whole("crop_width", 1, 1, kMaxFilters);
+  around_zero_ = keys.whole("noadjust", 0, 0, 1) == 0;
+  keys.drop({"flip", "angle", "saturation", "exposure", "shift"});
+  emit(keys, "crop", own_name("crop"), {previous(keys)}, {{"size", pair_node(height, width)}});
+}
+
 void DarknetTranslator::connected(DarknetKeys& keys) {
   const int outputs = keys.whole("output", 1, 1, 1'000'000);
   const bool norm = keys.whole("batch_normalize", 0, 0, 1) != 0;

@@ -32,9 +32,6 @@ const std::map<std::string, std::string>& refused_sections() {
       {"history", kRecurrent},
       {"local", "locally connected layers are not supported"},
       {"detection", "the head of YOLOv1 is not supported"},
-      {"crop",
-       "it changes the pictures inside the network; remove the section, set width and "
-       "height in [net] to its crop, and scale pixels as it does (input: mean, std)"},
       {"Gaussian_yolo", "heads with an uncertainty are not supported"},
       {"contrastive", "contrastive training is not supported"},
       {"iseg", "instance segmentation is not supported"},
@@ -170,6 +167,7 @@ void DarknetTranslator::layer(DarknetKeys& keys) {
   using Method = void (DarknetTranslator::*)(DarknetKeys&);
   using T = DarknetTranslator;
   static const std::map<std::string, Method> kSections = {{"convolutional", &T::convolutional},
+                                                          {"crop", &T::crop},
                                                           {"conv", &T::convolutional},
                                                           {"connected", &T::connected},
                                                           {"conn", &T::connected},
@@ -226,12 +224,13 @@ void DarknetTranslator::finish(const std::string& name) {
   input.set("channels", whole_node(channels_));
   input.set("height", whole_node(height_));
   input.set("width", whole_node(width_));
-  input.set("mean", Node::make_list({whole_node(0)}));
-  input.set("std", Node::make_list({whole_node(1)}));
-  for (int c = 1; c < channels_; ++c) {
-    input.find("mean")->items.push_back(whole_node(0));
-    input.find("std")->items.push_back(whole_node(1));
+  std::vector<Node> mean, deviation;
+  for (int c = 0; c < channels_; ++c) {
+    mean.push_back(number_node(around_zero_ ? 0.5 : 0.0));
+    deviation.push_back(number_node(around_zero_ ? 0.5 : 1.0));
   }
+  input.set("mean", Node::make_list(std::move(mean)));
+  input.set("std", Node::make_list(std::move(deviation)));
   input.set("fit", Node::make_scalar(fit));
   input.set("resample", Node::make_scalar(dialect == DarknetDialect::hk ? "linear" : "aligned"));
   Node& network = result.network = Node::make_map();

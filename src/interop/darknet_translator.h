@@ -32,6 +32,7 @@ class DarknetTranslator {
 
   // Sections, by group: darknet_layers.cpp, darknet_joins.cpp, darknet_heads.cpp.
   void convolutional(DarknetKeys& keys);
+  void crop(DarknetKeys& keys);
   void connected(DarknetKeys& keys);
   void batchnorm(DarknetKeys& keys);
   void activation(DarknetKeys& keys);
@@ -71,6 +72,7 @@ class DarknetTranslator {
   int height_ = 0, width_ = 0, channels_ = 0;
   bool letter_box_ = false;
   bool has_heads_ = false;
+  bool around_zero_ = false;          // pixels in -1..1 instead of 0..1
   int index_ = 0;                     // of the current layer
   std::vector<std::string> outputs_;  // by layer; empty: cannot be read
   std::string last_ = "input";        // the layer emitted last

@@ -23,6 +23,7 @@ LayerType avgpool_layer();
 LayerType adaptive_avgpool_layer();
 LayerType global_avgpool_layer();
 LayerType upsample_layer();
+LayerType crop_layer();
 LayerType pad_layer();
 LayerType add_layer();
 LayerType multiply_layer();

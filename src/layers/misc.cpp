@@ -1,10 +1,17 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include "layers/conv.h"
 #include "layers/layer_list.h"
 #include "ops/add.h"
+#include "ops/concat.h"
 #include "ops/dropout.h"
 #include "ops/multiply.h"
+#include "ops/pool.h"
+#include "ops/slice.h"
 #include "ops/softmax.h"
 
 // add, multiply, scale, dropout, softmax.
@@ -12,8 +19,21 @@
 namespace daybreak {
 namespace {
 
+// What a sum does with inputs of different shapes.
+enum class Unequal : std::uint8_t { refuse, common };
+
+std::span<const EnumName<Unequal>> enum_names(Unequal) {
+  static constexpr EnumName<Unequal> kNames[] = {
+      {Unequal::refuse, "refuse", "that is an error"},
+      {Unequal::common, "common",
+       "add what the second layer has for the first: its first channels, and of a picture n times "
+       "as large every n-th pixel; further channels of the first stay as they are"}};
+  return kNames;
+}
+
 struct AddOptions {
   std::array<float, 2> scale = {1.0f, 1.0f};
+  Unequal unequal = Unequal::refuse;
   Activation act;
 };
 
@@ -29,11 +49,46 @@ struct DropoutOptions {
   float p = 0.5f;
 };
 
+ValueId channels_of(LayerBuilder& b, ValueId value, int begin, int end) {
+  if (begin == 0 && end == b.shape(value).c) return value;
+  Slice op;
+  op.begin = begin, op.count = end - begin;
+  return b.add(op, {value});
+}
+
+// Darknet's shortcut between layers of different sizes (shortcut_cpu in its blas.c), where it adds
+// to all pixels of the first.
+ValueId add_common(const Add& op, LayerBuilder& b) {
+  const ValueId first = b.inputs()[0];
+  ValueId second = b.inputs()[1];
+  const Shape x = b.shape(first), other = b.shape(second);
+  const int stride = other.h / x.h;
+  if (stride < 1 || other.h != x.h * stride || other.w != x.w * stride) {
+    b.fail(
+        fmt::format("the picture of {} must be as large as that of {} or a whole number of times "
+                    "as large",
+                    b.show(second), b.show(first)));
+  }
+  if (stride > 1) {
+    Pool every;
+    every.size_h = every.size_w = 1;
+    every.stride_h = every.stride_w = stride;
+    second = b.add(every, {second});
+  }
+  const int common = std::min(x.c, other.c);
+  second = channels_of(b, second, 0, common);
+  const ValueId sum = b.add(op, {channels_of(b, first, 0, common), second});
+  return common == x.c ? sum : b.add(Concat{}, {sum, channels_of(b, first, common, x.c)});
+}
+
 void lower_add(const AddOptions& options, LayerBuilder& b) {
   Add op;
   op.coeff[0] = options.scale[0];
   op.coeff[1] = options.scale[1];
-  const ValueId sum = b.add(op, b.inputs());
+  const ValueId sum =
+      options.unequal == Unequal::common && b.shape(b.inputs()[0]) != b.shape(b.inputs()[1])
+          ? add_common(op, b)
+          : b.add(op, b.inputs());
   add_act(b, sum, options.act, "act");
 }
 
@@ -68,10 +123,9 @@ LayerType add_layer() {
           .one_or_both()
           .in(-100, 100)
           .doc("factor of both layers, or [first, second]"),
+      field("unequal", &AddOptions::unequal).doc("layers of different shapes"),
       field("act", &AddOptions::act).doc("activation behind the sum")};
-  return make_layer_type("add", "sum of the two layers in `from`, which have equal shapes", kSchema,
-                         &lower_add)
-      .takes(2, 2);
+  return make_layer_type("add", "sum of the two layers in `from`", kSchema, &lower_add).takes(2, 2);
 }
 
 LayerType multiply_layer() {

@@ -23,6 +23,7 @@ std::span<const LayerType> layer_types() {
       adaptive_avgpool_layer(),
       global_avgpool_layer(),
       upsample_layer(),
+      crop_layer(),
       pad_layer(),
       add_layer(),
       multiply_layer(),

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <array>
 #include <vector>
 
 #include "layers/border.h"
@@ -5,7 +8,7 @@
 #include "ops/pad.h"
 #include "ops/upsample.h"
 
-// upsample, pad.
+// upsample, pad, crop.
 
 namespace daybreak {
 
@@ -31,6 +34,10 @@ struct UpsampleOptions {
   UpsampleKind mode = UpsampleKind::nearest;
 };
 
+struct CropOptions {
+  std::array<int, 2> size = {1, 1};
+};
+
 struct PadOptions {
   std::vector<int> size = {1};
   PadKind mode = PadKind::zero;
@@ -40,6 +47,18 @@ void lower_upsample(const UpsampleOptions& options, LayerBuilder& b) {
   Upsample op;
   op.upsample = options.mode;
   op.scale = options.scale;
+  b.add(op, {b.input()});
+}
+
+void lower_crop(const CropOptions& options, LayerBuilder& b) {
+  const Shape& x = b.shape(b.input());
+  const auto [h, w] = options.size;
+  if (h > x.h || w > x.w) {
+    b.fail(fmt::format("{} x {} cannot be cut from {}", h, w, b.show(b.input())));
+  }
+  Pad op;
+  op.top = -(x.h - h) / 2, op.left = -(x.w - w) / 2;
+  op.bottom = h - x.h - op.top, op.right = w - x.w - op.left;
   b.add(op, {b.input()});
 }
 
@@ -59,6 +78,16 @@ LayerType upsample_layer() {
       field("scale", &UpsampleOptions::scale).in(1, 64).doc("factor for height and width"),
       field("mode", &UpsampleOptions::mode).doc("how new pixels are found")};
   return make_layer_type("upsample", "enlarges by a whole factor", kSchema, &lower_upsample);
+}
+
+LayerType crop_layer() {
+  static const Schema<CropOptions> kSchema{short_key("size"),
+                                           field("size", &CropOptions::size)
+                                               .one_or_both()
+                                               .in(1, 65535)
+                                               .required()
+                                               .doc("what is left, or [height, width]")};
+  return make_layer_type("crop", "cuts out the middle of the picture", kSchema, &lower_crop);
 }
 
 LayerType pad_layer() {

@@ -23,6 +23,7 @@ const char* name(PadKind kind) {
 }
 
 void check_side(PadKind kind, int before, int after, int extent, const char* axis) {
+  if (kind == PadKind::zero) return;
   check_at_least(before, 0, "padding");
   check_at_least(after, 0, "padding");
   const int pad = std::max(before, after);
@@ -39,6 +40,9 @@ void check_side(PadKind kind, int before, int after, int extent, const char* axi
 }  // namespace
 
 std::string Pad::describe() const {
+  if (top <= 0 && left <= 0 && bottom <= 0 && right <= 0 && top + left + bottom + right < 0) {
+    return fmt::format("crop {},{},{},{}", -top, -left, -bottom, -right);
+  }
   if (top == left && top == bottom && top == right) return fmt::format("pad {} {}", name(pad), top);
   return fmt::format("pad {} {},{},{},{}", name(pad), top, left, bottom, right);
 }

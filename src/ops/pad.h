@@ -7,7 +7,7 @@ namespace daybreak {
 /// zero; reflect: dcb|abcd|cba (needs pad < size); symmetric: cba|abcd|dcb (needs pad <= size).
 enum class PadKind : std::uint8_t { zero, reflect, symmetric };
 
-/// Adds a border to height and width.
+/// Adds a border to height and width; a negative border (zero only) cuts off instead.
 struct Pad final : Op {
   PadKind pad = PadKind::zero;
   int top = 0, left = 0, bottom = 0, right = 0;

@@ -129,15 +129,13 @@ std::string html_detection(const DetectionMetrics& metrics, const std::vector<st
       "<div class=\"scroll tall\"><table class=\"full\"><thead><tr><th class=\"l\">class</th>"
       "<th>boxes</th><th>found</th><th>AP at 0.5</th><th>AP 0.50:0.95</th></tr></thead><tbody>\n" +
       rows + "</tbody></table></div>\n";
-  const std::string curve = "<div class=\"plots\">\n" +
-                            svg_plot(precision_recall_plot(metrics, names), SvgUse::inlined) +
-                            "</div>\n";
+  const std::string curve = svg_plot(precision_recall_plot(metrics, names), SvgUse::inlined);
   return detail::section(
       "detection", "Detection",
       fmt::format("{} pictures.{} Average precision as COCO's evaluation computes it; classes "
                   "without a box are left out of the means.",
                   with_separators(metrics.pictures), of.empty() ? "" : " " + of + "."),
-      figures(metrics) + curve + table);
+      figures(metrics) + "<div class=\"plots\">\n" + curve + table + "</div>\n");
 }
 
 }  // namespace daybreak

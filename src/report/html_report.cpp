@@ -63,14 +63,17 @@ bool any_value(const std::vector<double>& values) {
 }
 
 void add_epoch_series(Plot& plot, const ReportData& data, const char* name,
-                      std::vector<double> values, int colour) {
+                      const std::vector<double>& values, int colour) {
   if (!any_value(values)) return;
   PlotSeries series;
   series.name = name;
   series.colour = colour;
-  for (const EpochRow& row : data.epochs) series.x.push_back(static_cast<double>(row.epoch));
-  values.resize(series.x.size(), kNoValue);
-  series.y = std::move(values);
+  // Epochs without an evaluation are left out, so that a line joins the others.
+  for (std::size_t i = 0; i < data.epochs.size() && i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) continue;
+    series.x.push_back(static_cast<double>(data.epochs[i].epoch));
+    series.y.push_back(values[i]);
+  }
   plot.series.push_back(std::move(series));
 }
 
@@ -116,6 +119,13 @@ std::vector<Plot> report_plots(const ReportData& data) {
   add_epoch_series(loss, data, "train", column(data, &EpochRow::train_loss), 0);
   add_epoch_series(loss, data, "validation", column(data, &EpochRow::val_loss), 1);
   if (!loss.series.empty()) plots.push_back(std::move(loss));
+
+  Plot parts = plot_by_epoch(data, "parts of the validation loss by epoch");
+  parts.y.label = "loss";
+  add_epoch_series(parts, data, "boxes", column(data, &EpochRow::val_box), 0);
+  add_epoch_series(parts, data, "objectness", column(data, &EpochRow::val_objectness), 1);
+  add_epoch_series(parts, data, "classes", column(data, &EpochRow::val_classes), 2);
+  if (!parts.series.empty()) plots.push_back(std::move(parts));
 
   Plot accuracy = plot_by_epoch(data, "accuracy by epoch");
   accuracy.y.label = "accuracy";

@@ -21,6 +21,10 @@ struct MistakePicture {
   std::string source;  ///< file name, when there is one
 };
 
+/// Up to so many classes, boxes are told apart by their colours and a legend, and have their scores
+/// for labels; above, labels have the classes' names too.
+inline constexpr std::size_t kMostLegendClasses = 8;
+
 /// A picture with its true boxes and those a detector found.
 struct FoundPicture {
   Image picture;       ///< with the boxes drawn

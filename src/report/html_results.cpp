@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detect/draw.h"
 #include "report/canvas.h"
 #include "report/html_parts.h"
 #include "report/png_plot.h"
@@ -158,7 +159,7 @@ std::string html_mistakes(const ReportData& data) {
 }
 
 std::string html_found(const ReportData& data) {
-  std::string html;
+  std::string html, legend;
   for (const FoundPicture& one : data.found) {
     html += fmt::format(
         "<figure class=\"found\"><img alt=\"{0}\" src=\"{1}\"/><div class=\"no\">{0}: {2} "
@@ -166,9 +167,16 @@ std::string html_found(const ReportData& data) {
         xml_escape(one.source), png_data_uri(one.picture), one.truths, one.found);
   }
   if (html.empty()) return "";
+  if (data.class_names.size() <= kMostLegendClasses) {
+    for (std::size_t c = 0; c < data.class_names.size(); ++c) {
+      legend += fmt::format("<span class=\"key\"><i style=\"background:#{:06x}\"></i>{}</span>\n",
+                            category_colour(static_cast<int>(c)), xml_escape(data.class_names[c]));
+    }
+    legend = "<p class=\"note\">" + legend + "</p>\n";
+  }
   return section("found", "Pictures",
-                 "White: what is there. Colours: what was found with a score of at least 0.25.",
-                 "<div class=\"pictures\">\n" + html + "</div>\n");
+                 "White: what is there. Colours: what was found with a score of at least 25 %.",
+                 legend + "<div class=\"pictures\">\n" + html + "</div>\n");
 }
 
 std::string html_samples(const ReportData& data) {

@@ -10,10 +10,20 @@
 namespace daybreak::detail {
 namespace {
 
+// What tells epochs apart: accuracy, or mean average precision of detectors.
+double quality(const EpochRow& row) {
+  return std::isfinite(row.val_map50) ? row.val_map50 : row.val_top1;
+}
+
+bool is_detector(const ReportData& data) {
+  return std::any_of(data.epochs.begin(), data.epochs.end(),
+                     [](const EpochRow& row) { return std::isfinite(row.val_map50); });
+}
+
 const EpochRow* best_row(const ReportData& data) {
   const EpochRow* best = nullptr;
   for (const EpochRow& row : data.epochs) {
-    if (std::isfinite(row.val_top1) && (!best || row.val_top1 > best->val_top1)) best = &row;
+    if (std::isfinite(quality(row)) && (!best || quality(row) > quality(*best))) best = &row;
   }
   return best;
 }
@@ -43,6 +53,14 @@ std::string lead(const ReportData& data) {
     if (best && best->epoch != last.epoch) {
       text += fmt::format(" (best: {} after epoch {})", percent_text(best->val_top1), best->epoch);
     }
+  } else if (std::isfinite(last.val_map50)) {
+    text += fmt::format(
+        " the mean average precision at IoU 0.5 is <b>{}</b> on the validation "
+        "pictures",
+        percent_text(last.val_map50));
+    if (best && best->epoch != last.epoch) {
+      text += fmt::format(" (best: {} after epoch {})", percent_text(best->val_map50), best->epoch);
+    }
   } else if (std::isfinite(last.train_loss)) {
     text += fmt::format(" the training loss is <b>{}</b>", metric_text(last.train_loss));
   }
@@ -64,9 +82,11 @@ std::string figures(const ReportData& data) {
   const EpochRow* best = best_row(data);
   std::string html = "<div class=\"figures\">\n";
   if (std::isfinite(last.val_top1)) html += figure(percent_text(last.val_top1), "accuracy");
+  if (std::isfinite(last.val_map50)) html += figure(percent_text(last.val_map50), "mAP at IoU 0.5");
   if (best) {
-    html += figure(percent_text(best->val_top1), fmt::format("best, epoch {}", best->epoch));
+    html += figure(percent_text(quality(*best)), fmt::format("best, epoch {}", best->epoch));
   }
+  if (std::isfinite(last.val_map)) html += figure(percent_text(last.val_map), "mAP 0.50:0.95");
   if (std::isfinite(last.val_top5) && data.class_names.size() > 5) {
     html += figure(percent_text(last.val_top5), "within 5 guesses");
   }
@@ -91,6 +111,7 @@ std::string links(const ReportData& data) {
   link(matrix, "confusion", "Confusion matrix");
   link(data.metrics.has_value(), "classes", "Classes");
   link(data.detection.has_value(), "detection", "Detection");
+  link(!data.found.empty(), "found", "Pictures");
   link(data.training_samples && data.training_samples->w > 0, "samples", "Training samples");
   link(!data.layers_text.empty(), "layers", "Network");
   link(!data.config_text.empty(), "config", "Configuration");
@@ -152,18 +173,22 @@ std::string html_curves(const ReportData& data) {
 std::string html_epochs(const ReportData& data) {
   if (data.epochs.empty()) return "";
   const EpochRow* best = best_row(data);
-  std::string html =
+  const bool detector = is_detector(data);
+  std::string html = fmt::format(
       "<div class=\"scroll tall\"><table "
       "class=\"full\"><thead><tr><th>epoch</th><th>step</th><th>train loss</th>"
-      "<th>val loss</th><th>accuracy</th><th>5 guesses</th><th>lr</th><th>momentum</th>"
-      "<th>img/s</th><th>time</th></tr></thead><tbody>\n";
+      "<th>val loss</th><th>{}</th><th>{}</th><th>lr</th><th>momentum</th>"
+      "<th>img/s</th><th>time</th></tr></thead><tbody>\n",
+      detector ? "mAP at 0.5" : "accuracy", detector ? "0.50:0.95" : "5 guesses");
   for (const EpochRow& row : data.epochs) {
     html += best && best->epoch == row.epoch ? "<tr class=\"best\">" : "<tr>";
     html += fmt::format("<td>{}</td><td>{}</td>", row.epoch, with_separators(row.step));
     html += number_cell(row.train_loss, metric_text(row.train_loss));
     html += number_cell(row.val_loss, metric_text(row.val_loss));
-    html += number_cell(row.val_top1, percent_text(row.val_top1));
-    html += number_cell(row.val_top5, percent_text(row.val_top5));
+    const double first = detector ? row.val_map50 : row.val_top1;
+    const double second = detector ? row.val_map : row.val_top5;
+    html += number_cell(first, percent_text(first));
+    html += number_cell(second, percent_text(second));
     html += number_cell(row.lr, rate_text(row.lr));
     html += number_cell(row.momentum, rate_text(row.momentum));
     html += number_cell(row.images_per_second,

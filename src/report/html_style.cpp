@@ -65,6 +65,8 @@ margin-right:8px;vertical-align:2px;overflow:hidden}
 .shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(132px,1fr));gap:18px 16px}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:18px 16px}
 .found{margin:0;font-size:12.5px}
+.key{margin-right:18px}.key i{display:inline-block;width:12px;height:12px;border-radius:3px;
+margin-right:6px;vertical-align:-1px}
 .found img{display:block;width:100%}
 .shot{margin:0;font-size:12.5px;line-height:1.4;min-width:0}
 .shot img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--soft);

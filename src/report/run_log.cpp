@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -23,7 +24,8 @@ namespace {
 constexpr const char* kHeader =
     "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/top1,val/top5,img/s";
 constexpr const char* kDetectionHeader =
-    "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/map50,val/map,img/s";
+    "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/map50,val/map,img/s,"
+    "val/box,val/objectness,val/classes";
 constexpr const char* kStepHeader = "step,lr,momentum,train/loss";
 
 // The shortest text that reads back as the same number; empty for kNoValue.
@@ -36,11 +38,16 @@ std::string fixed_cell(double value, int decimals) {
 }
 
 std::string row_text(const EpochRow& row, bool detection) {
-  return fmt::format(
-      "{},{},{},{},{},{},{},{},{},{},{}\n", row.epoch, row.step, row.samples,
+  std::string text = fmt::format(
+      "{},{},{},{},{},{},{},{},{},{},{}", row.epoch, row.step, row.samples,
       fixed_cell(row.seconds, 3), cell(row.lr), cell(row.momentum), cell(row.train_loss),
       cell(row.val_loss), cell(detection ? row.val_map50 : row.val_top1),
       cell(detection ? row.val_map : row.val_top5), fixed_cell(row.images_per_second, 1));
+  if (detection) {
+    text += fmt::format(",{},{},{}", cell(row.val_box), cell(row.val_objectness),
+                        cell(row.val_classes));
+  }
+  return text + '\n';
 }
 
 template <typename Number>
@@ -67,24 +74,39 @@ std::optional<std::array<std::string_view, N>> split_cells(std::string_view line
   return cells;
 }
 
+constexpr std::size_t kCells = 11, kDetectionCells = 14;
+
 std::optional<EpochRow> parse_row(std::string_view line, bool detection) {
-  const auto cells = split_cells<11>(line);
-  if (!cells) return std::nullopt;
+  std::array<std::string_view, kDetectionCells> cells;
+  if (detection) {
+    const auto all = split_cells<kDetectionCells>(line);
+    if (!all) return std::nullopt;
+    cells = *all;
+  } else {
+    const auto all = split_cells<kCells>(line);
+    if (!all) return std::nullopt;
+    std::copy(all->begin(), all->end(), cells.begin());
+  }
   EpochRow row;
   const std::array<std::int64_t*, 3> counts = {&row.epoch, &row.step, &row.samples};
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (!parse((*cells)[i], *counts[i])) return std::nullopt;
+    if (!parse(cells[i], *counts[i])) return std::nullopt;
   }
-  const std::array<double*, 8> figures = {&row.seconds,
-                                          &row.lr,
-                                          &row.momentum,
-                                          &row.train_loss,
-                                          &row.val_loss,
-                                          detection ? &row.val_map50 : &row.val_top1,
-                                          detection ? &row.val_map : &row.val_top5,
-                                          &row.images_per_second};
-  for (std::size_t i = 0; i < figures.size(); ++i) {
-    if (!parse_cell((*cells)[i + counts.size()], *figures[i])) return std::nullopt;
+  const std::array<double*, kDetectionCells - 3> figures = {
+      &row.seconds,
+      &row.lr,
+      &row.momentum,
+      &row.train_loss,
+      &row.val_loss,
+      detection ? &row.val_map50 : &row.val_top1,
+      detection ? &row.val_map : &row.val_top5,
+      &row.images_per_second,
+      &row.val_box,
+      &row.val_objectness,
+      &row.val_classes};
+  const std::size_t count = (detection ? kDetectionCells : kCells) - counts.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!parse_cell(cells[i + counts.size()], *figures[i])) return std::nullopt;
   }
   return row;
 }

@@ -30,6 +30,9 @@ struct EpochRow {
   double val_top5 = kNoValue;
   double val_map50 = kNoValue;  ///< of detectors, where classifiers have top1 and top5
   double val_map = kNoValue;
+  double val_box = kNoValue;  ///< parts of a detector's val_loss
+  double val_objectness = kNoValue;
+  double val_classes = kNoValue;
   double images_per_second = kNoValue;  ///< of the epoch's training
 };
 

@@ -1,9 +1,7 @@
 #include "train/detection_evaluator.h"
 
 #include <algorithm>
-
-#include "data/fit.h"
-#include "detect/nms.h"
+#include <utility>
 
 namespace daybreak {
 namespace {
@@ -17,7 +15,8 @@ class HeadRunner {
     for (const DetectionHead& head : graph.heads) {
       const Shape& map = executor.plan(plan).shapes[head.raw];
       maps_.push_back({map.h, map.w, input.h, input.w});
-      sizes_.push_back(map.per_sample());
+      shapes_.push_back(map);
+      losses_.push_back(parted_loss(graph, head));
     }
     values_.resize(maps_.size());
     raw_.resize(maps_.size());
@@ -38,17 +37,32 @@ class HeadRunner {
 
   const std::vector<const float*>& picture(int index) {
     for (std::size_t h = 0; h < raw_.size(); ++h) {
-      raw_[h] = values_[h].data() + sizes_[h] * index;
+      raw_[h] = values_[h].data() + shapes_[h].per_sample() * index;
     }
     return raw_;
   }
   const std::vector<HeadMap>& maps() const { return maps_; }
 
+  // Adds what the loss of the batch consists of, times its pictures.
+  void add_parts(const Batch& batch, LossParts& sums) const {
+    for (std::size_t h = 0; h < losses_.size(); ++h) {
+      LossParts one;
+      if (losses_[h]) {
+        one = loss_parts(*losses_[h]->op, shapes_[h], values_[h].data(), batch.boxes.data(),
+                         batch.max_boxes, batch.count);
+      }
+      sums.box += one.box;
+      sums.objectness += one.objectness;
+      sums.classes += one.classes;
+    }
+  }
+
  private:
   Executor& executor_;
   PlanId plan_;
   std::vector<HeadMap> maps_;
-  std::vector<std::int64_t> sizes_;
+  std::vector<Shape> shapes_;
+  std::vector<const GraphNode*> losses_;  ///< null: without parts
   std::vector<std::vector<float>> values_;
   std::vector<const float*> raw_;
 };
@@ -70,42 +84,26 @@ std::vector<TruthBox> truths_of(const Dataset& data, std::int64_t sample) {
   return truths;
 }
 
-std::vector<Detection> find_objects(const Graph& graph, const std::vector<const float*>& raw,
-                                    const std::vector<HeadMap>& maps, Fit fit, int w, int h,
-                                    float conf, float nms) {
-  std::vector<Detection> found;
-  for (std::size_t k = 0; k < maps.size(); ++k) {
-    decode_head(graph.heads[k], maps[k], raw[k], conf, found);
-  }
-  const int input_w = maps.front().input_width, input_h = maps.front().input_height;
-  const FitGeometry geometry = fit_geometry(w, h, input_w, input_h, fit);
-  for (Detection& d : found) d.box = unfit_box(d.box, geometry, w, h, input_w, input_h);
-  NmsOptions options;
-  options.kind = graph.heads.back().nms;
-  options.beta = graph.heads.back().nms_beta;
-  options.threshold = nms;
-  options.min_score = conf;
-  return suppress(found, options);
-}
-
 DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loader,
                                     const DetectionEvaluateOptions& options) {
   HeadRunner runner(executor, plan);
   const Dataset& data = loader.data();
   AveragePrecision precision(data.class_count());
   DetectionResult result;
+  result.parts = {0.0, 0.0, 0.0};
   std::vector<FoundBox> boxes;
   loader.start(0, 0);
   for (std::int64_t done = 0; done < data.size();) {
     const Batch& batch = loader.next();
     // The last batch repeats its last sample; its loss counts as far as it has samples.
     result.loss += runner.run(batch) * batch.count;
+    runner.add_parts(batch, result.parts);
     for (int i = 0; i < batch.count; ++i) {
       const std::int64_t sample = batch.indices[static_cast<std::size_t>(i)];
       const auto [w, h] = data.picture_size(sample);
       std::vector<Detection> found =
           find_objects(executor.graph(), runner.picture(i), runner.maps(), loader.options().fit, w,
-                       h, options.conf, options.nms);
+                       h, options.detect);
       boxes.clear();
       for (const Detection& d : found) {
         boxes.push_back({to_pixels(d.box, w, h), d.category, d.score});
@@ -116,7 +114,11 @@ DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loa
     done += batch.count;
     if (options.progress) options.progress(done);
   }
-  result.loss /= static_cast<double>(std::max<std::int64_t>(1, data.size()));
+  const auto pictures = static_cast<double>(std::max<std::int64_t>(1, data.size()));
+  result.loss /= pictures;
+  result.parts.box /= pictures;
+  result.parts.objectness /= pictures;
+  result.parts.classes /= pictures;
   result.metrics = precision.coco();
   result.voc_all = precision.voc(VocCurve::all_points);
   result.voc_eleven = precision.voc(VocCurve::eleven_points);

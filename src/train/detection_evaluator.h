@@ -6,15 +6,15 @@
 
 #include "data/loader.h"
 #include "detect/average_precision.h"
-#include "detect/decode.h"
 #include "plan/executor.h"
+#include "train/find_objects.h"
+#include "train/loss_parts.h"
 
 namespace daybreak {
 
 /// How a detector is evaluated: the thresholds of Darknet's mAP.
 struct DetectionEvaluateOptions {
-  float conf = 0.005f;            ///< boxes at or below this score do not count
-  float nms = 0.45f;              ///< overlap above which the lower of two boxes goes
+  DetectOptions detect = {.conf = 0.005f, .nms = 0.45f, .nms_kind = {}};
   std::int64_t keep_samples = 0;  ///< pictures whose boxes are kept for the report
   std::function<void(std::int64_t done)> progress;  ///< called after every batch
 };
@@ -28,6 +28,7 @@ struct FoundSample {
 /// What an evaluation of a detector found.
 struct DetectionResult {
   double loss = 0.0;                        ///< the network's own, mean over the pictures
+  LossParts parts;                          ///< of the loss, likewise; NaN with an ssd head
   DetectionMetrics metrics;                 ///< COCO's; -1 where there is nothing to find
   std::vector<double> voc_all, voc_eleven;  ///< of each class by VOC's two rules; -1 without truth
   std::vector<FoundSample> samples;         ///< of the first pictures
@@ -43,12 +44,5 @@ std::vector<TruthBox> truths_of(const Dataset& data, std::int64_t sample);
 /// original pictures, after the way back through the network's fit.
 DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loader,
                                     const DetectionEvaluateOptions& options);
-
-/// The objects of one picture: every head of `graph` decoded above `conf`, brought from fractions
-/// of the network's input to fractions of the w x h picture, thinned out. `raw[h]`: values of head
-/// h for this picture, whose maps are maps[h].
-std::vector<Detection> find_objects(const Graph& graph, const std::vector<const float*>& raw,
-                                    const std::vector<HeadMap>& maps, Fit fit, int w, int h,
-                                    float conf, float nms);
 
 }  // namespace daybreak

@@ -1,7 +1,7 @@
 #include "train/detector.h"
 
-#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "data/fit.h"
 #include "layers/build_graph.h"
@@ -14,18 +14,6 @@ namespace {
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
       .count();
-}
-
-// From fractions of the network's input to fractions of the picture: the way of fit_picture back.
-Box unfit(const Box& box, const FitGeometry& g, const InputSpec& input, int w, int h) {
-  const double scale_x = static_cast<double>(g.crop_w) / g.place_w;
-  const double scale_y = static_cast<double>(g.crop_h) / g.place_h;
-  Box result;
-  result.cx = static_cast<float>(((box.cx * input.width - g.place_x) * scale_x + g.crop_x) / w);
-  result.cy = static_cast<float>(((box.cy * input.height - g.place_y) * scale_y + g.crop_y) / h);
-  result.w = static_cast<float>(box.w * input.width * scale_x / w);
-  result.h = static_cast<float>(box.h * input.height * scale_y / h);
-  return result;
 }
 
 }  // namespace
@@ -52,6 +40,11 @@ Detector::Detector(const NetworkSpec& net, int classes, Backend& backend,
   executor_->prepare();
   write_weights(*executor_, weights, model.tensors, /*partial=*/false);
   classes_ = trained.heads.back().classes;
+  for (const DetectionHead& head : executor_->graph().heads) {
+    const Shape& shape = executor_->plan(plan_).shapes[head.raw];
+    maps_.push_back({shape.h, shape.w, input_.height, input_.width});
+  }
+  values_.resize(maps_.size());
 }
 
 std::vector<Detection> Detector::detect(const Image& picture, const DetectOptions& options,
@@ -71,22 +64,13 @@ std::vector<Detection> Detector::detect(const Image& picture, const DetectOption
   const double network_ms = milliseconds_since(start) - fit_ms;
   const auto decode_start = std::chrono::steady_clock::now();
   const Graph& graph = executor_->graph();
-  std::vector<Detection> found;
-  for (const DetectionHead& head : graph.heads) {
-    const Shape& shape = executor_->plan(plan_).shapes[head.raw];
-    executor_->read(plan_, head.raw, raw_);
-    decode_head(head, {shape.h, shape.w, input_.height, input_.width}, raw_.data(), options.conf,
-                found);
+  std::vector<const float*> raw;
+  for (std::size_t h = 0; h < maps_.size(); ++h) {
+    executor_->read(plan_, graph.heads[h].raw, values_[h]);
+    raw.push_back(values_[h].data());
   }
-  const FitGeometry geometry =
-      fit_geometry(picture.w, picture.h, input_.width, input_.height, input_.fit);
-  for (Detection& d : found) d.box = unfit(d.box, geometry, input_, picture.w, picture.h);
-  NmsOptions nms;
-  nms.kind = options.nms_kind.value_or(graph.heads.back().nms);
-  nms.threshold = options.nms;
-  nms.beta = graph.heads.back().nms_beta;
-  nms.min_score = options.conf;
-  std::vector<Detection> kept = suppress(found, nms);
+  std::vector<Detection> kept =
+      find_objects(graph, raw, maps_, input_.fit, picture.w, picture.h, options);
   if (times) *times = {fit_ms, network_ms, milliseconds_since(decode_start)};
   return kept;
 }

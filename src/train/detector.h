@@ -1,22 +1,15 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "config/network_spec.h"
 #include "data/image.h"
-#include "detect/nms.h"
 #include "plan/executor.h"
+#include "train/find_objects.h"
 
 namespace daybreak {
-
-struct DetectOptions {
-  float conf = 0.25f;               ///< boxes above this score are kept
-  float nms = 0.45f;                ///< overlap above which the lower of two boxes goes
-  std::optional<NmsKind> nms_kind;  ///< not given: what the network's heads say
-};
 
 /// Where the time of one picture went, in milliseconds: resizing; the network; decoding and NMS.
 struct DetectTimes {
@@ -44,7 +37,8 @@ class Detector {
   int classes_ = 0;
   Image source_;
   std::vector<float> fitted_;
-  std::vector<float> raw_;
+  std::vector<HeadMap> maps_;
+  std::vector<std::vector<float>> values_;  ///< of the heads
 };
 
 }  // namespace daybreak

@@ -39,11 +39,11 @@ void ProgressObserver::on_epoch(const EpochEvent& event) {
                             {"val loss", event.row.val_loss},
                             {"val acc", event.row.val_top1},
                             {"ema acc", event.others.ema}};
-  const Metric found[] = {{"loss", event.row.train_loss},
-                          {"val loss", event.row.val_loss},
-                          {"map50", event.row.val_map50},
-                          {"map", event.row.val_map},
-                          {"ema map50", event.others.ema}};
+  const Metric found[] = {
+      {"loss", event.row.train_loss},           {"val loss", event.row.val_loss},
+      {"map50", event.row.val_map50},           {"map", event.row.val_map},
+      {"ema map50", event.others.ema},          {"box", event.row.val_box},
+      {"objectness", event.row.val_objectness}, {"classes", event.row.val_classes}};
   EpochSummary summary;
   summary.metrics = metrics;
   if (detects_) summary.metrics = found;

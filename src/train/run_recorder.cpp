@@ -208,6 +208,11 @@ void RunRecorder::add_others(const EpochEvent& event) {
 void RunRecorder::add_detection(const EpochEvent& event) {
   const EpochRow& row = event.row;
   events_.scalar("val/loss", row.step, row.val_loss);
+  if (std::isfinite(row.val_box)) {
+    events_.scalar("val/box", row.step, row.val_box);
+    events_.scalar("val/objectness", row.step, row.val_objectness);
+    events_.scalar("val/classes", row.step, row.val_classes);
+  }
   events_.scalar("val/map50", row.step, row.val_map50);
   events_.scalar("val/map", row.step, row.val_map);
   report_.metrics_of = fmt::format("Evaluation after epoch {}", row.epoch);
@@ -252,8 +257,10 @@ void RunRecorder::draw_found() {
     };
     for (auto d = sample.found.rbegin(); d != sample.found.rend(); ++d) {  // the best on top
       if (d->score < kShownScore) continue;
+      const std::string score = fmt::format("{:.0f}", d->score * 100.0);
+      const bool by_colour = data.classes().size() <= kMostLegendClasses;
       add(d->box, d->category,
-          fmt::format("{} {:.0f}%", class_name(data.classes(), d->category), d->score * 100.0));
+          by_colour ? score : class_name(data.classes(), d->category) + " " + score);
     }
     one.found = static_cast<int>(found.size());
     one.truths = static_cast<int>(data.boxes(sample.index).size());

@@ -247,6 +247,9 @@ double Trainer::evaluate_detector(EpochEvent& event) {
   detection_ = evaluate_boxes(kPictures);
   event.detection = &detection_;
   event.row.val_loss = detection_.loss;
+  event.row.val_box = detection_.parts.box;
+  event.row.val_objectness = detection_.parts.objectness;
+  event.row.val_classes = detection_.parts.classes;
   event.row.val_map50 = detection_.metrics.map50;
   event.row.val_map = detection_.metrics.map;
   return detection_.metrics.map50;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "io/sha256.h"
 
@@ -18,6 +19,16 @@ const NamedTensor* find(const std::vector<NamedTensor>& tensors, const std::stri
     if (tensor.name == name) return &tensor;
   }
   return nullptr;
+}
+
+// A network with such a number would find nothing and not say why.
+void check_finite(const std::string& path, const NamedTensor& tensor) {
+  for (std::size_t i = 0; i < tensor.values.size(); ++i) {
+    if (std::isfinite(tensor.values[i])) continue;
+    throw DataError(path, fmt::format("{} in \"{}\" (number {} of {}); the file is damaged, or its "
+                                      "training had diverged",
+                                      tensor.values[i], tensor.name, i, tensor.values.size()));
+  }
 }
 
 std::vector<TensorSignature> signatures(const Graph& graph) {
@@ -67,6 +78,7 @@ std::vector<std::string> write_weights(Executor& executor, const std::string& pa
       kept.push_back(graph.params[p].name);
       continue;
     }
+    check_finite(path, *tensor);
     executor.params().write_weight(static_cast<ParamId>(p), tensor->values);
     ++matched;
   }
@@ -97,6 +109,7 @@ std::vector<NamedTensor> read_weights_for(const Graph& graph, const std::string&
   std::erase_if(tensors,
                 [](const NamedTensor& tensor) { return tensor.name.rfind("optimizer.", 0) == 0; });
   check_tensors(path, signatures(graph), tensors);
+  for (const NamedTensor& tensor : tensors) check_finite(path, tensor);
   return tensors;
 }
 

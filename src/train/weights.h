@@ -14,15 +14,16 @@ std::vector<NamedTensor> read_weights(Executor& executor);
 std::vector<NamedTensor> read_slots(Executor& executor);
 
 /// Fills all parameters from a file. Throws DataError listing what is missing, unexpected or of
-/// another shape; with `partial`, parameters that are missing or differ keep their values and are
-/// returned by name (for fine-tuning with another head).
+/// another shape, or naming a number that is not finite; with `partial`, parameters that are
+/// missing or differ keep their values and are returned by name (for fine-tuning with another
+/// head).
 std::vector<std::string> write_weights(Executor& executor, const std::string& path,
                                        const std::vector<NamedTensor>& tensors, bool partial);
 void write_slots(Executor& executor, const std::string& path,
                  const std::vector<NamedTensor>& tensors);
 
 /// The weights of a file without the optimizer's arrays. Throws DataError unless they are exactly
-/// the parameters of `graph`.
+/// the parameters of `graph`, all finite.
 std::vector<NamedTensor> read_weights_for(const Graph& graph, const std::string& path);
 
 /// Loads a safetensors file (any float type) of weights or a checkpoint.

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -181,6 +183,23 @@ TEST_F(Detect, RefusesWeightsAndNetworksThatDoNotFit) {
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.err, HasSubstr("has no detection head"));
   EXPECT_EQ(detect({folder_ / "a.png", "--weights", folder_ / "a.png"}).exit_code, 4);
+  const auto weights_error = [&](const std::string& bytes) {
+    test::write_text(folder_ / "bad.safetensors", bytes);
+    const CommandResult result =
+        detect({folder_ / "a.png", "--weights", folder_ / "bad.safetensors"});
+    EXPECT_EQ(result.exit_code, 4);
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    return result.err;
+  };
+  const std::string good = test::read_text(folder_ / "net/weights.safetensors");
+  weights_error(good.substr(0, good.size() - 4));
+  weights_error(good + "more");
+  weights_error(good.substr(0, 5));
+  std::string with_nan = good;  // of a program that writes no digest
+  with_nan.replace(with_nan.find("\"digest\""), 8, "\"digesx\"");
+  const float nan = NAN;
+  std::memcpy(with_nan.data() + with_nan.size() - sizeof nan, &nan, sizeof nan);
+  EXPECT_THAT(weights_error(with_nan), HasSubstr("nan"));
   EXPECT_EQ(detect({folder_ / "a.png", "--conf", "1.5"}).exit_code, 2);
   EXPECT_EQ(detect({folder_ / "a.png", "--nms-kind", "magic"}).exit_code, 2);
 }

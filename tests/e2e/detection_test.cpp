@@ -112,6 +112,18 @@ class DetectionTest : public testing::Test {
   }
   std::string run_dir(const std::string& name) const { return folder_ / name; }
 
+  // Boxes, objectness and classes make up the loss that the network itself computes.
+  static void expect_parts(const nlohmann::json& tested) {
+    double sum = 0.0;
+    for (const char* part : {"box", "objectness", "classes"}) {
+      const double value = tested["loss_parts"][part].get<double>();
+      EXPECT_GT(value, 0.0) << part;
+      sum += value;
+    }
+    const double loss = tested["loss"].get<double>();
+    EXPECT_NEAR(sum, loss, 1e-4 * loss);
+  }
+
   nlohmann::json json_of(const CommandResult& result) {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return nlohmann::json::parse(result.out, nullptr, false);
@@ -160,6 +172,8 @@ TEST_F(DetectionTest, AYoloHeadLearnsShapes) {
   EXPECT_EQ(result["n"], 32);
   EXPECT_NEAR(result["map50"].get<double>(), summary["best"]["map50"].get<double>(), 1e-6);
   EXPECT_EQ(result["classes"][1]["name"], "disc");
+  expect_parts(result);
+  EXPECT_THAT(trained.err, HasSubstr("  objectness "));
   EXPECT_GT(result["classes"][1]["ap50"].get<double>(), 0.8);
   const CommandResult missed = daybreak({"test", run_dir("a"), "--min-map", "1"});
   EXPECT_EQ(missed.exit_code, result["map50"] == 1.0 ? 0 : 1);
@@ -174,6 +188,7 @@ TEST_F(DetectionTest, AnSsdHeadLearnsShapes) {
   const nlohmann::json summary =
       json_of(daybreak({"train", file, "--run", run_dir("s"), "--json", "-"}));
   EXPECT_GT(summary["best"]["map50"].get<double>(), 0.85);
+  EXPECT_FALSE(json_of(daybreak({"test", run_dir("s"), "--json", "-"})).contains("loss_parts"));
 }
 
 TEST_F(DetectionTest, ARegionHeadLearnsShapes) {
@@ -185,6 +200,7 @@ TEST_F(DetectionTest, ARegionHeadLearnsShapes) {
   const nlohmann::json summary =
       json_of(daybreak({"train", file, "--run", run_dir("r"), "--json", "-"}));
   EXPECT_GT(summary["best"]["map50"].get<double>(), 0.85);
+  expect_parts(json_of(daybreak({"test", run_dir("r"), "--json", "-"})));
 }
 
 TEST_F(DetectionTest, ResumesBitForBitWithSeveralSizes) {

@@ -76,6 +76,7 @@ class Evaluator {
 
   Map layer(const EvalSection& s, const Map& x) {
     if (s.name == "convolutional") return convolution(s, x);
+    if (s.name == "crop") return crop(s, x);
     if (s.name == "connected") return connected(s, x);
     if (s.name == "batchnorm") return batchnorm(x);
     if (s.name == "maxpool" || s.name == "local_avgpool") return pool(s, x);
@@ -200,6 +201,20 @@ class Evaluator {
     return y;
   }
 
+  static Map crop(const EvalSection& s, const Map& x) {
+    const int h = s.number("crop_height", 1), w = s.number("crop_width", 1);
+    const bool adjust = s.number("noadjust", 0) == 0;
+    Map y = make_map(x.c, h, w);
+    std::size_t i = 0;
+    for (int k = 0; k < y.c; ++k)
+      for (int row = 0; row < h; ++row)
+        for (int column = 0; column < w; ++column) {
+          const double v = x.at(k, row + (x.h - h) / 2, column + (x.w - w) / 2);
+          y.v[i++] = adjust ? 2 * v - 1 : v;
+        }
+    return y;
+  }
+
   static Map upsample(const EvalSection& s, const Map& x) {
     const int stride = s.number("stride", 2);
     Map y = make_map(x.c, x.h * stride, x.w * stride);
@@ -222,12 +237,19 @@ class Evaluator {
     return y;
   }
 
+  // In pj's words: `w1` is of the layer that is added, `w2` of the sum. With equal sizes it is
+  // ab's.
   Map shortcut(const EvalSection& s, Map x) const {
     const double alpha = std::stod(s.text("alpha", "1")), beta = std::stod(s.text("beta", "1"));
-    for (double& v : x.v) v *= alpha;
     for (const int index : s.list("from")) {
       const Map& other = layer_at(index);
-      for (std::size_t i = 0; i < x.v.size(); ++i) x.v[i] += beta * other.v[i];
+      const int stride = std::max(1, other.w / x.w);
+      for (int k = 0; k < std::min(x.c, other.c); ++k)
+        for (int j = 0; j < x.h; ++j)
+          for (int i = 0; i < x.w; ++i) {
+            double& v = x.v[i + std::size_t(x.w) * (j + std::size_t(x.h) * k)];
+            v = alpha * v + beta * other.at(k, j * stride, i * stride);
+          }
     }
     return activated(std::move(x), s.text("activation", "linear"));
   }

@@ -4,13 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <map>
 
-#include "backend/backend.h"
 #include "config/network_spec.h"
+#include "config/yaml_writer.h"
 #include "interop/darknet_eval.h"
+#include "interop/darknet_new_heads.h"
+#include "interop/run_imported.h"
 #include "layers/build_graph.h"
-#include "plan/executor.h"
 #include "support/temp_folder.h"
 
 // Small networks in Darknet's language with random weights: every layer's result is that of plain
@@ -35,38 +35,6 @@ struct Files {
     test::write_text(weights, bytes);
   }
 };
-
-// Values of the heads and of the last layer, from the reference backend (no fusion, no folding).
-std::vector<std::vector<float>> run_imported(const DarknetImport& import, const test::Map& input,
-                                             bool on_cpu) {
-  Diagnostics diagnostics;
-  const NetworkSpec net = parse_network(import.net.network, diagnostics);
-  diagnostics.throw_if_any();
-  BuildOptions options;
-  options.with_loss = false;
-  options.float_input = true;
-  const BackendPtr backend = on_cpu ? make_cpu_backend(1) : make_ref_backend();
-  Executor executor(build_graph(net, options), *backend);
-  const Graph& graph = executor.graph();
-  PlanRequest request;
-  request.mode = Mode::eval;
-  for (const DetectionHead& head : graph.heads) request.keep.push_back(head.raw);
-  request.keep.push_back(graph.prediction);
-  const PlanId plan = executor.add_plan(request);
-  executor.prepare();
-  std::map<std::string, const ImportedTensor*> tensors;
-  for (const ImportedTensor& tensor : import.tensors) tensors[tensor.name] = &tensor;
-  for (std::size_t p = 0; p < graph.params.size(); ++p) {
-    executor.params().write_weight(static_cast<ParamId>(p),
-                                   tensors.at(graph.params[p].name)->values);
-  }
-  const std::vector<float> image(input.v.begin(), input.v.end());
-  executor.upload(plan, InputRole::image, image.data(), image.size() * sizeof(float));
-  executor.forward(plan);
-  std::vector<std::vector<float>> results;
-  for (const ValueId value : request.keep) executor.read(plan, value, results.emplace_back());
-  return results;
-}
 
 test::Map random_input(int c, int h, int w) {
   test::Map input{c, h, w, {}};
@@ -98,7 +66,7 @@ void check(const std::string& layers, DarknetDialect dialect = DarknetDialect::a
   const test::Map expected = test::eval_darknet(cfg, weights, input).back();
   for (const bool on_cpu : {false, true}) {
     SCOPED_TRACE(on_cpu ? "cpu" : "ref");
-    expect_near(run_imported(import, input, on_cpu).back(), expected);
+    expect_near(test::run_imported(import, input.v, on_cpu).back(), expected);
   }
 }
 
@@ -106,6 +74,12 @@ std::string conv(const std::string& keys) {
   return "[convolutional]\n" + keys + "\n";
 }
 const std::string kConv8 = conv("filters=8\nsize=3\npad=1\nactivation=leaky");
+
+std::string cfg_error(const std::string& layers, DarknetDialect dialect = DarknetDialect::ab,
+                      const std::string& net = kNet) {
+  const Files files(net + layers, "");
+  return test::message_of<ConfigError>([&] { import_darknet(files.cfg, files.weights, dialect); });
+}
 
 TEST(DarknetImport, Convolutions) {
   check(conv(""));  // all defaults: one filter of 1x1, logistic
@@ -152,6 +126,49 @@ TEST(DarknetImport, RoutesAndShortcuts) {
         DarknetDialect::pj);
 }
 
+std::string imported_yaml(const std::string& layers, DarknetDialect dialect) {
+  const std::string cfg = kNet + layers;
+  const Files files(cfg, test::weights_bytes(test::random_weights(cfg, 1)));
+  return to_yaml(import_darknet(files.cfg, files.weights, dialect).net.network);
+}
+
+// Fewer and more channels than the sum has; every second pixel, which only pj takes.
+TEST(DarknetImport, ShortcutsOfUnequalShapes) {
+  const std::string narrow = conv("filters=3\nsize=1\nactivation=linear");
+  const std::string wide = conv("filters=13\nsize=1\nactivation=tanh");
+  const std::string half = conv("filters=13\nsize=3\nstride=2\npad=1\nactivation=linear");
+  const std::string keys = "[shortcut]\nfrom=-2\nactivation=leaky\n";
+  for (const DarknetDialect dialect : {DarknetDialect::ab, DarknetDialect::pj}) {
+    check(kConv8 + narrow + keys + kConv8, dialect);
+    check(kConv8 + wide + keys + kConv8, dialect);
+    EXPECT_THAT(imported_yaml(kConv8 + wide + keys, dialect), HasSubstr("unequal: common"));
+    EXPECT_THAT(imported_yaml(kConv8 + kConv8 + keys, dialect), Not(HasSubstr("unequal")));
+  }
+  check(kConv8 + narrow + wide + "[shortcut]\nfrom=-2,-3\nactivation=linear\n");
+  check(kConv8 + half + keys + kConv8, DarknetDialect::pj);
+  check(wide + conv("filters=5\nsize=2\nstride=2\nactivation=linear") +
+            "[shortcut]\nfrom=-2\nalpha=0.5\nbeta=3\nactivation=relu\n",
+        DarknetDialect::pj);
+}
+
+// Pixels come to the graph as the input section scales them, which holds the other half of a crop.
+TEST(DarknetImport, CropIsTheFirstLayer) {
+  check("[crop]\ncrop_height=5\ncrop_width=6\nnoadjust=1\nflip=1\nangle=0\n" + kConv8);
+  check("[crop]\ncrop_height=8\ncrop_width=3\nnoadjust=1\n" + kConv8, DarknetDialect::pj);
+  const std::string yaml =
+      imported_yaml("[crop]\ncrop_height=5\ncrop_width=6\n" + kConv8, DarknetDialect::ab);
+  EXPECT_THAT(yaml, HasSubstr("mean: [0.5, 0.5, 0.5, 0.5]"));
+  EXPECT_THAT(yaml, HasSubstr("std: [0.5, 0.5, 0.5, 0.5]"));
+  EXPECT_THAT(yaml, HasSubstr("size: [5, 6]"));
+}
+
+TEST(DarknetImport, CommentsAndKeysGivenAgain) {
+  check(conv("filters=6 # were 8\nsize=1\nactivation=linear\nfilters = 6"));
+  check(kConv8, DarknetDialect::ab, kNet + "batch=1\nsubdivisions=1\nbatch=64\nsubdivisions=16\n");
+  EXPECT_THAT(cfg_error("", DarknetDialect::ab, kNet + "height=9\n"),
+              HasSubstr("given twice, first in line 2"));
+}
+
 TEST(DarknetImport, ScalesOfChannelsAndPixels) {
   check(kConv8 + "[avgpool]\n" + conv("filters=8\nsize=1\nactivation=logistic") +
         "[scale_channels]\nfrom=-3\n" + kConv8);
@@ -184,7 +201,7 @@ TEST(DarknetImport, OldMatricesAreTurned) {
   const Files files(cfg, test::weights_bytes(weights, 0, 1001));
   const DarknetImport import = import_darknet(files.cfg, files.weights, DarknetDialect::ab);
   const test::Map input = random_input(4, 8, 8);
-  expect_near(run_imported(import, input, false).back(),
+  expect_near(test::run_imported(import, input.v, false).back(),
               test::eval_darknet(cfg, weights, input, /*old_order=*/true).back());
 }
 
@@ -212,7 +229,7 @@ TEST(DarknetImport, HeadsCarryTheirKeys) {
   EXPECT_TRUE(graph.heads[1].new_coords);
   const test::Map input = random_input(4, 8, 8);
   const auto maps = test::eval_darknet(cfg, weights, input);
-  const auto found = run_imported(import, input, true);
+  const auto found = test::run_imported(import, input.v, true);
   expect_near(found[0], maps[0]);
   expect_near(found[1], maps[3]);
 }
@@ -236,12 +253,6 @@ TEST(DarknetImport, RegionOfYoloV2) {
 
 // ---- refusals ---------------------------------------------------------------------------------
 
-std::string cfg_error(const std::string& layers, DarknetDialect dialect = DarknetDialect::ab,
-                      const std::string& net = kNet) {
-  const Files files(net + layers, "");
-  return test::message_of<ConfigError>([&] { import_darknet(files.cfg, files.weights, dialect); });
-}
-
 struct Refusal {
   const char* layers;
   const char* place;  // line, as kNet takes four
@@ -252,7 +263,8 @@ TEST(DarknetImport, RefusesWithLineAndReason) {
   const Refusal kRefusals[] = {
       {"[lstm]\noutput=3\n", "t.cfg:5:1", "recurrent layers are not supported"},
       {"[detection]\n", "t.cfg:5:1", "YOLOv1"},
-      {"[crop]\ncrop_height=4\n", "t.cfg:5:1", "crop"},
+      {"[convolutional]\n[crop]\ncrop_height=4\n", "t.cfg:6:1", "behind other layers"},
+      {"[crop]\ncrop_height=9\ncrop_width=4\n", "t.cfg:5:1", "9 x 4 cannot be cut from"},
       {"[Gaussian_yolo]\n", "t.cfg:5:1", "uncertainty"},
       {"[convolutonal]\nfilters=3\n", "t.cfg:5:1", "did you mean [convolutional]?"},
       {"[convolutional]\nfliters=3\n", "t.cfg:6:1",
@@ -268,8 +280,10 @@ TEST(DarknetImport, RefusesWithLineAndReason) {
       {"[convolutional]\ngroups=3\n", "t.cfg:5:1", "groups 3 must divide"},
       {"[route]\nlayers=1\n", "t.cfg:6:1", "only layers before it"},
       {"[convolutional]\n[route]\nlayers=-2\n", "t.cfg:7:1", "only layers before it"},
-      {"[convolutional]\nfilters=2\n[convolutional]\nfilters=3\n[shortcut]\nfrom=-2\n", "t.cfg:9:1",
-       "inputs differ"},
+      {"[convolutional]\n[convolutional]\nstride=2\n[shortcut]\nfrom=-2\n", "t.cfg:8:1",
+       "added by the dialect pj only"},
+      {"[convolutional]\nstride=2\n[upsample]\n[shortcut]\nfrom=-2\n", "t.cfg:8:1",
+       "must be as large as"},
       {"[convolutional]\n[shortcut]\nfrom=-1\nweights_type=per_channel\n", "t.cfg:8:1",
        "weighted shortcuts are not supported"},
       {"[yolo]\nmask=0\nanchors=1,2\nnum=1\nclasses=3\n", "t.cfg:5:1",
@@ -316,6 +330,41 @@ TEST(DarknetImport, RefusesFilesThatAreNoNetwork) {
   EXPECT_THAT(cfg_error("", DarknetDialect::ab, "[net]\nheight=8\n"),
               HasSubstr("needs height, width and channels"));
   EXPECT_THAT(cfg_error("\x01\x02\n"), HasSubstr("not a line of text"));
+}
+
+TEST(DarknetImport, NewHeadsTakeAnyClasses) {
+  const std::string head =
+      conv("filters=6\nsize=1\nactivation=linear") + "[yolo]\nanchors=1,2\nnum=1\nclasses=1\n";
+  const auto renewed = [](const std::string& layers) {
+    const std::string cfg = kNet + layers;
+    const Files files(cfg, test::weights_bytes(test::random_weights(cfg, 1)));
+    DarknetImport import = import_darknet(files.cfg, files.weights, DarknetDialect::ab);
+    renew_heads(import);
+    return import;
+  };
+  const DarknetImport import = renewed(kConv8 + head + "[route]\nlayers=-3\n" + kConv8 + head);
+  const std::string yaml = to_yaml(import.net.network);
+  EXPECT_THAT(yaml, Not(HasSubstr("conv1,")));
+  EXPECT_THAT(yaml, HasSubstr("classes: auto"));
+  std::vector<std::string> names;
+  for (const ImportedTensor& tensor : import.tensors) names.push_back(tensor.name);
+  EXPECT_THAT(names,
+              testing::ElementsAre("conv0.bias", "conv0.weight", "conv4.bias", "conv4.weight"));
+  Diagnostics diagnostics;
+  const NetworkSpec net = parse_network(import.net.network, diagnostics);
+  BuildOptions options;
+  options.classes = 3;
+  const Graph graph = build_graph(net, options);
+  ASSERT_EQ(graph.heads.size(), 2u);
+  EXPECT_EQ(graph.heads[1].classes, 3);
+  EXPECT_EQ(graph.values[graph.heads[1].raw].shape.c, 8);
+  const auto error = [&](const std::string& layers) {
+    return test::message_of<ConfigError>([&] { renewed(layers); });
+  };
+  EXPECT_THAT(error(head + "[route]\nlayers=0\n" + kConv8), HasSubstr("read by \"conv3\" as well"));
+  EXPECT_THAT(error(conv("filters=6\nsize=1\nactivation=logistic") +
+                    "[yolo]\nanchors=1,2\nnum=1\nclasses=1\nnew_coords=1\n"),
+              HasSubstr("not a plain 1x1 convolution"));
 }
 
 // ---- weights ----------------------------------------------------------------------------------

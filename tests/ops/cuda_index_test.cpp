@@ -190,10 +190,12 @@ TEST(CudaIndex, PadTargetsInvertTheSources) {
   for (const PadKind kind : {PadKind::zero, PadKind::reflect, PadKind::symmetric}) {
     for (int in = 1; in <= 6; ++in) {
       const int most = kind == PadKind::reflect ? in - 1 : kind == PadKind::symmetric ? in : 7;
-      for (int before = 0; before <= most; ++before) {
-        for (int after = 0; after <= most; ++after) {
+      const int least = kind == PadKind::zero ? -in : 0;  // zero may cut off
+      for (int before = least; before <= most; ++before) {
+        for (int after = least; after <= most; ++after) {
           const PadAxis axis{in, before, after, kind};
           const int out = in + before + after;
+          if (out < 1) continue;
           std::vector<int> shown(in, 0);
           for (int o = 0; o < out; ++o) {
             const int source = pad_source(axis, o);

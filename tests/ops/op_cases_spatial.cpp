@@ -134,6 +134,8 @@ std::vector<OpCase> pad_cases() {
       pad("zero_c13_uneven", PadKind::zero, {2, 13, 2, 3}, 1, 0, 2, 3),
       pad("zero_wide", PadKind::zero, {1, 3, 1, 2}, 4, 5, 3, 2),
       pad("zero_nothing", PadKind::zero, {1, 3, 2, 2}, 0, 0, 0, 0),
+      pad("crop_c13", PadKind::zero, {2, 13, 6, 7}, -1, -2, -2, -3),
+      pad("crop_one_side", PadKind::zero, {1, 3, 5, 4}, 2, -1, -4, 0),
       pad("reflect_c3", PadKind::reflect, {2, 3, 4, 4}, 3, 3, 3, 3),
       pad("reflect_c17_uneven", PadKind::reflect, {1, 17, 3, 5}, 2, 1, 0, 4),
       pad("reflect_row", PadKind::reflect, {2, 5, 1, 4}, 0, 2, 0, 3),

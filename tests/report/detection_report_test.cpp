@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "demo_report.h"
 #include "xml_check.h"
 
@@ -55,6 +57,34 @@ TEST(DetectionReport, PartOfThePage) {
   EXPECT_THAT(page, HasSubstr("<section id=\"detection\">"));
   EXPECT_THAT(page, HasSubstr("cat &amp; dog"));
   EXPECT_THAT(page, HasSubstr("precision and recall at IoU 0.5"));
+}
+
+TEST(DetectionReport, EpochsAndHeadShowPrecisionInPlaceOfAccuracy) {
+  ReportData data = demo_report();
+  data.metrics.reset();
+  data.class_names = kNames;
+  for (EpochRow& row : data.epochs) {
+    row.val_top1 = row.val_top5 = kNoValue;
+    if (row.epoch % 2 == 0) row.val_map50 = 0.4 + 0.05 * row.epoch, row.val_map = 0.2;
+  }
+  FoundPicture one;
+  one.picture = demo_picture(1, 32, 3);
+  one.source = "a.jpg";
+  data.found.push_back(std::move(one));
+  const std::string page = html_report(data);
+  EXPECT_EQ(XmlCheck(page).error(), "");
+  EXPECT_THAT(page, HasSubstr("the mean average precision at IoU 0.5 is <b>70.00&#160;%</b>"));
+  EXPECT_THAT(page, HasSubstr("<th>mAP at 0.5</th><th>0.50:0.95</th>"));
+  EXPECT_THAT(page, Not(HasSubstr("5 guesses")));
+  EXPECT_THAT(page, HasSubstr("<a href=\"#found\">"));
+  EXPECT_THAT(page, HasSubstr("</i>cat &amp; dog</span>"));  // the legend
+  // The epochs without an evaluation are not in the curve.
+  const std::vector<Plot> plots = report_plots(data);
+  const auto precision = std::find_if(plots.begin(), plots.end(), [](const Plot& plot) {
+    return plot.title == "mean average precision by epoch";
+  });
+  ASSERT_NE(precision, plots.end());
+  EXPECT_EQ(precision->series[0].x, (std::vector<double>{2, 4, 6}));
 }
 
 TEST(DetectionReport, NothingToFind) {

@@ -87,21 +87,26 @@ TEST_F(RunLogTest, WritesRowsAtOnce) {
 
 TEST_F(RunLogTest, DetectorsHaveColumnsOfTheirOwn) {
   constexpr const char* kHeaderOfDetectors =
-      "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/map50,val/map,img/s\n";
+      "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/map50,val/map,img/s,"
+      "val/box,val/objectness,val/classes\n";
   {
     ResultsCsv csv(path("results.csv"), 0, /*detection=*/true);
     EpochRow row = row_of(1);
     row.val_map50 = 0.875;
     row.val_map = 0.5;
+    row.val_box = 0.25, row.val_objectness = 0.125;
     csv.add(row);
   }
-  EXPECT_EQ(content(path("results.csv")),
-            std::string(kHeaderOfDetectors) +
-                "1,469,60000,14.250,0.05,0.9,0.30000000000000004,0.371,0.875,0.5,4213.0\n");
+  EXPECT_EQ(
+      content(path("results.csv")),
+      std::string(kHeaderOfDetectors) +
+          "1,469,60000,14.250,0.05,0.9,0.30000000000000004,0.371,0.875,0.5,4213.0,0.25,0.125,\n");
   const std::vector<EpochRow> rows = read_results_csv(path("results.csv"));
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].val_map50, 0.875);
   EXPECT_EQ(rows[0].val_map, 0.5);
+  EXPECT_EQ(rows[0].val_objectness, 0.125);
+  EXPECT_TRUE(std::isnan(rows[0].val_classes));
   EXPECT_TRUE(std::isnan(rows[0].val_top1));
   const ResultsCsv resumed(path("results.csv"), 1, /*detection=*/true);
   EXPECT_EQ(resumed.rows().size(), 1u);

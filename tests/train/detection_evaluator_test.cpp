@@ -26,8 +26,8 @@ struct Picture {
     for (int c = 0; c < 2; ++c) values[(5 + c) * kCells + cell] = c == category ? 20.0f : -20.0f;
   }
   std::vector<Detection> find(Fit fit, int w, int h) const {
-    return find_objects(graph, {values.data()}, {{kGrid, kGrid, kInput, kInput}}, fit, w, h, 0.005f,
-                        0.45f);
+    return find_objects(graph, {values.data()}, {{kGrid, kGrid, kInput, kInput}}, fit, w, h,
+                        {.conf = 0.005f, .nms = 0.45f, .nms_kind = {}});
   }
 };
 

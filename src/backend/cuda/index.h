@@ -100,7 +100,8 @@ struct PadTargets {
 
 DAYBREAK_HOST_DEVICE constexpr PadTargets pad_targets(const PadAxis& axis, int i) {
   PadTargets targets;
-  targets.at[targets.count++] = axis.before + i;
+  const int own = axis.before + i;  // outside where the border is negative
+  if (own >= 0 && own < axis.in + axis.before + axis.after) targets.at[targets.count++] = own;
   if (axis.kind == PadKind::zero) return targets;
   const int mirror = axis.kind == PadKind::reflect ? 0 : 1;
   const int left = axis.before - i - mirror;
