@@ -11,6 +11,7 @@
 #include "data/dataset.h"
 #include "data/formats.h"
 #include "support/shared_data.h"
+#include "support/temp_folder.h"
 
 // Label files of the formats for boxes, written for tests.
 
@@ -18,9 +19,6 @@ namespace daybreak::test {
 
 inline const std::vector<std::string> kClasses = {"cat", "dog", "bird"};
 
-inline void write_text(const std::string& path, const std::string& text) {
-  write_file(path, Bytes(text.begin(), text.end()));
-}
 inline void write_picture(const std::string& path, int w, int h) {
   write_file(path, encode_png(noise_image(w, h, 3, 1).view()));
 }
