@@ -105,7 +105,7 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
   net.wait();
   const double first_step = seconds_since_exec();
   // The second step of a device is recorded.
-  for (int i = 1; i < std::max(options.warmup, 2); ++i) net.step();
+  for (int i = 1; i < std::max(options.warmup, net.backend().can_record() ? 2 : 1); ++i) net.step();
   net.wait();
   std::vector<double> seconds = net.timed_steps(options.steps);
   std::sort(seconds.begin(), seconds.end());

@@ -40,14 +40,15 @@ void ProgressObserver::on_epoch(const EpochEvent& event) {
                             {"val acc", event.row.val_top1},
                             {"ema acc", event.others.ema}};
   const Metric found[] = {
-      {"loss", event.row.train_loss},           {"val loss", event.row.val_loss},
-      {"map50", event.row.val_map50},           {"map", event.row.val_map},
-      {"ema map50", event.others.ema},          {"box", event.row.val_box},
-      {"objectness", event.row.val_objectness}, {"classes", event.row.val_classes}};
+      {"loss", event.row.train_loss},     {"val loss", event.row.val_loss},
+      {"map50", event.row.val_map50},     {"map", event.row.val_map},
+      {"box", event.row.val_box},         {"objectness", event.row.val_objectness},
+      {"classes", event.row.val_classes}, {"ema map50", event.others.ema}};
   EpochSummary summary;
   summary.metrics = metrics;
   if (detects_) summary.metrics = found;
-  if (std::isnan(event.others.ema)) summary.metrics = summary.metrics.first(4);
+  if (std::isnan(event.others.ema))
+    summary.metrics = summary.metrics.first(summary.metrics.size() - 1);
   summary.images_per_second = event.row.images_per_second;
   summary.seconds = event.row.seconds - seconds_before_;
   summary.best = event.best;

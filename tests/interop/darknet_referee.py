@@ -11,10 +11,9 @@ import os
 import re
 import sys
 
-import numpy as np
-
 try:
     import cv2
+    import numpy as np
     READ = cv2.dnn.readNetFromDarknet
 except (ImportError, AttributeError):
     sys.exit(77)

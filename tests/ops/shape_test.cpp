@@ -118,8 +118,9 @@ TEST(ShapeErrors, WindowsAndGroups) {
   EXPECT_THAT(
       error_of(make<Pad>([](auto& op) { op.pad = PadKind::symmetric, op.right = 7; }), {kPicture}),
       HasSubstr("symmetric padding 7 needs a width"));
-  EXPECT_THAT(error_of(make<Pad>([](auto& op) { op.left = -1; }), {kPicture}),
-              HasSubstr("padding is -1"));
+  EXPECT_THAT(
+      error_of(make<Pad>([](auto& op) { op.pad = PadKind::reflect, op.left = -1; }), {kPicture}),
+      HasSubstr("padding is -1"));
 }
 
 TEST(ShapeErrors, InputsThatDoNotFitTogether) {
