@@ -17,7 +17,7 @@ SolverConfig shipped(const std::string& name) {
 }
 
 // airbench94.py: 48 steps an epoch, 9.9 epochs; lr 1.5 (of the mean loss) times a triangle from 0.2
-// over 1 at 23 % to 0.07, with corners at whole steps.
+// over 1 at 23 % to 0.07, with corners at whole steps; those of phases lie between steps.
 TEST(Recipes, Airbench94HasThePublishedSchedule) {
   const SolverConfig config = shipped("airbench94");
   const Schedule schedule(config.spec, 50'000);
