@@ -19,6 +19,10 @@ namespace daybreak::test {
 
 inline const std::vector<std::string> kClasses = {"cat", "dog", "bird"};
 
+/// Makes the folders on the way too.
+inline void put_text(const std::string& path, const std::string& text) {
+  write_file(path, Bytes(text.begin(), text.end()));
+}
 inline void write_picture(const std::string& path, int w, int h) {
   write_file(path, encode_png(noise_image(w, h, 3, 1).view()));
 }

@@ -9,10 +9,10 @@ using test::coco_text;
 using test::data_error;
 using test::expect_box;
 using test::input_of;
+using test::put_text;
 using test::spec_for;
 using test::TempFolder;
 using test::write_picture;
-using test::write_text;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -105,7 +105,7 @@ TEST(CocoSet, PartsAndIds) {
   for (const char* name : {"train2017", "val2017"}) {
     write_picture(dir / (std::string(name) + "/a.png"), 40, 20);
     write_picture(dir / (std::string(name) + "/b.png"), 20, 20);
-    write_text(dir / (std::string("annotations/instances_") + name + ".json"), coco_text(one));
+    put_text(dir / (std::string("annotations/instances_") + name + ".json"), coco_text(one));
   }
   DataSpec spec = spec_for(DataFormat::coco, dir.path());
   SourceSpec& source = spec.sources[0];

@@ -11,13 +11,13 @@ namespace {
 using test::data_error;
 using test::expect_box;
 using test::input_of;
+using test::put_text;
 using test::spec_for;
 using test::TempFolder;
 using test::voc_box;
 using test::voc_object;
 using test::voc_text;
 using test::write_picture;
-using test::write_text;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -71,17 +71,16 @@ TEST(VocFile, WhatIsWrongHasItsLine) {
 class VocSet : public ::testing::Test {
  protected:
   VocSet() {
-    write_text(dir / "ImageSets/Main/train.txt", "a\nb\n");
-    write_text(dir / "ImageSets/Main/test.txt", "c\n");
+    put_text(dir / "ImageSets/Main/train.txt", "a\nb\n");
+    put_text(dir / "ImageSets/Main/test.txt", "c\n");
     for (const char* name : {"a", "b", "c"}) {
       write_picture(dir / (std::string("JPEGImages/") + name + ".png"), 40, 20);
     }
-    write_text(dir / "Annotations/a.xml",
-               voc_text(voc_object("dog", voc_box("1", "1", "20", "10")) +
-                        voc_object("cat", voc_box("0", "5", "40", "21"))));
-    write_text(dir / "Annotations/c.xml", voc_text(voc_object("dog", voc_box("11", "6", "30", "15"),
-                                                              "<difficult>1</difficult>"),
-                                                   0, 0));
+    put_text(dir / "Annotations/a.xml", voc_text(voc_object("dog", voc_box("1", "1", "20", "10")) +
+                                                 voc_object("cat", voc_box("0", "5", "40", "21"))));
+    put_text(dir / "Annotations/c.xml",
+             voc_text(voc_object("dog", voc_box("11", "6", "30", "15"), "<difficult>1</difficult>"),
+                      0, 0));
     spec = spec_for(DataFormat::voc, dir.path());
   }
   DataParts open() { return open_data(spec, input_of(16, 16, 3)); }
@@ -115,14 +114,14 @@ TEST_F(VocSet, ClassesOfTheDescriptor) {
 }
 
 TEST_F(VocSet, WhatIsWrong) {
-  write_text(dir / "Annotations/a.xml", voc_text(voc_object("dog", voc_box("1", "1", "43", "10"))));
+  put_text(dir / "Annotations/a.xml", voc_text(voc_object("dog", voc_box("1", "1", "43", "10"))));
   EXPECT_THAT(data_error([&] { open(); }), HasSubstr("a.xml:3: error: box [0, 0, 43, 10]"));
-  write_text(dir / "Annotations/a.xml",
-             voc_text(voc_object("dog", voc_box("1", "1", "4", "10")), 41, 20));
+  put_text(dir / "Annotations/a.xml",
+           voc_text(voc_object("dog", voc_box("1", "1", "4", "10")), 41, 20));
   EXPECT_THAT(data_error([&] { open(); }), HasSubstr("is 40 x 20 pixels, its label says 41 x 20"));
-  write_text(dir / "ImageSets/Main/train.txt", "a -1\n");
+  put_text(dir / "ImageSets/Main/train.txt", "a -1\n");
   EXPECT_THAT(data_error([&] { open(); }), HasSubstr("train.txt:1: error: \"a -1\""));
-  write_text(dir / "ImageSets/Main/train.txt", "missing\nb\n");
+  put_text(dir / "ImageSets/Main/train.txt", "missing\nb\n");
   EXPECT_THAT(data_error([&] { open(); }),
               HasSubstr("Annotations/missing.xml: error: is not there"));
   std::filesystem::remove(dir / "ImageSets/Main/train.txt");

@@ -13,10 +13,10 @@ using test::data_error;
 using test::expect_box;
 using test::input_of;
 using test::kClasses;
+using test::put_text;
 using test::spec_for;
 using test::TempFolder;
 using test::write_picture;
-using test::write_text;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -97,18 +97,18 @@ TEST(YoloLabels, PathOfALabel) {
 class YoloSet : public ::testing::Test {
  protected:
   YoloSet() {
-    write_text(dir / "data.yaml",
-               "path: /nowhere/that/exists\ntrain: images/train\nval: val.txt\n"
-               "nc: 3\nnames: {0: cat, 1: dog, 2: bird}\ndownload: none\n");
+    put_text(dir / "data.yaml",
+             "path: /nowhere/that/exists\ntrain: images/train\nval: val.txt\n"
+             "nc: 3\nnames: {0: cat, 1: dog, 2: bird}\ndownload: none\n");
     write_picture(dir / "images/train/b.png", 40, 20);
     write_picture(dir / "images/train/a.png", 20, 20);
     write_picture(dir / "images/train/deep/c.png", 20, 30);
-    write_text(dir / "labels/train/b.txt", "2 0.5 0.5 0.5 0.5\n0 0.25 0.25 0.1 0.1\n");
-    write_text(dir / "labels/train/deep/c.txt", "1 0.5 0.5 1 1\n");
-    write_text(dir / "labels/train/classes.txt", "cat\ndog\nbird\n");
+    put_text(dir / "labels/train/b.txt", "2 0.5 0.5 0.5 0.5\n0 0.25 0.25 0.1 0.1\n");
+    put_text(dir / "labels/train/deep/c.txt", "1 0.5 0.5 1 1\n");
+    put_text(dir / "labels/train/classes.txt", "cat\ndog\nbird\n");
     write_picture(dir / "images/val/v.png", 30, 30);
-    write_text(dir / "labels/val/v.txt", "1 0.5 0.5 0.5 0.5\n");
-    write_text(dir / "val.txt", "./images/val/v.png\r\n\n");
+    put_text(dir / "labels/val/v.txt", "1 0.5 0.5 0.5 0.5\n");
+    put_text(dir / "val.txt", "./images/val/v.png\r\n\n");
     spec = spec_for(DataFormat::yolo, dir.path());
   }
   DataParts open() { return open_data(spec, input_of(16, 16, 3)); }
@@ -142,7 +142,7 @@ TEST_F(YoloSet, PicturesNeedNotBeInMemory) {
 }
 
 TEST_F(YoloSet, ASplitTakesBoxesAlong) {
-  write_text(dir / "data.yaml", "train: images/train\nnames: [cat, dog, bird]\n");
+  put_text(dir / "data.yaml", "train: images/train\nnames: [cat, dog, bird]\n");
   spec.split.fraction = 0.34;
   const DataParts parts = open();
   EXPECT_EQ(parts.train.size(), 2);
@@ -151,7 +151,7 @@ TEST_F(YoloSet, ASplitTakesBoxesAlong) {
 }
 
 TEST_F(YoloSet, ALabelWithoutAPicture) {
-  write_text(dir / "labels/train/gone.txt", "0 0.5 0.5 0.1 0.1\n");
+  put_text(dir / "labels/train/gone.txt", "0 0.5 0.5 0.1 0.1\n");
   EXPECT_THAT(data_error([&] { open(); }),
               HasSubstr("gone.txt: error: is a label without a picture"));
   spec.on_bad_label = OnError::skip;
@@ -159,7 +159,7 @@ TEST_F(YoloSet, ALabelWithoutAPicture) {
 }
 
 TEST_F(YoloSet, AListedPictureThatIsMissing) {
-  write_text(dir / "val.txt", "./images/val/v.png\nimages/val/none.png\n");
+  put_text(dir / "val.txt", "./images/val/v.png\nimages/val/none.png\n");
   EXPECT_THAT(data_error([&] { open(); }), HasSubstr("none.png"));
 }
 
@@ -169,7 +169,7 @@ TEST_F(YoloSet, NoLabelAtAll) {
 }
 
 TEST_F(YoloSet, BadBoxesAreSkippedWhenAsked) {
-  write_text(dir / "labels/train/b.txt", "2 0.5 0.5 0.5\n0 0.25 0.25 0.1 0.1\n");
+  put_text(dir / "labels/train/b.txt", "2 0.5 0.5 0.5\n0 0.25 0.25 0.1 0.1\n");
   EXPECT_THAT(data_error([&] { open(); }), HasSubstr("labels/train/b.txt:1: error: 4 fields"));
   spec.on_bad_label = OnError::skip;
   const DataParts parts = open();
@@ -189,7 +189,7 @@ TEST_F(YoloSet, DescriptionsThatAreWrong) {
       {"names: [cat]\n", "has no \"train\""},
       {"names: [cat\n", "data.yaml:"}};
   for (const auto& [text, message] : cases) {
-    write_text(dir / "data.yaml", text);
+    put_text(dir / "data.yaml", text);
     EXPECT_THAT(data_error([&] { open(); }), HasSubstr(message)) << text;
   }
 }
