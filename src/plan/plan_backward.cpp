@@ -31,7 +31,7 @@ class BackwardPlanner {
 
  private:
   TensorId& gradient(ValueId value) { return b_.plan.value_gradient[value]; }
-  const TensorDesc& desc(TensorId id) const { return b_.plan.tensors[id].desc; }
+  TensorDesc desc(TensorId id) const { return b_.plan.tensors[id].desc; }
 
   bool any_trainable(const GraphNode& node) const {
     return std::any_of(node.params.begin(), node.params.end(),
@@ -98,7 +98,7 @@ class BackwardPlanner {
   }
 
   void pass_through_reshape(const GraphNode& node) {
-    const TensorDesc& out = desc(gradient(node.output));
+    const TensorDesc out = desc(gradient(node.output));
     const TensorId plain =
         b_.converted(gradient(node.output), plain_desc(out.shape, out.dtype), node, Pass::backward);
     const Shape& shape = b_.plan.shapes[node.inputs[0]];

@@ -54,8 +54,7 @@ TensorDesc PlanBuilder::in_dtype(TensorDesc desc, DType dtype) const {
   return desc;
 }
 
-TensorId PlanBuilder::converted(TensorId from, const TensorDesc& desc, const GraphNode& node,
-                                Pass pass) {
+TensorId PlanBuilder::converted(TensorId from, TensorDesc desc, const GraphNode& node, Pass pass) {
   const TensorDesc have = plan.tensors[from].desc;
   if (have == desc) return from;
   if (have.dtype == desc.dtype && backend.same_bytes(have, desc)) return new_alias(from, desc);
@@ -73,8 +72,7 @@ TensorId PlanBuilder::converted(TensorId from, const TensorDesc& desc, const Gra
   return to;
 }
 
-TensorId PlanBuilder::value_as(ValueId value, const TensorDesc& desc, const GraphNode& node,
-                               Pass pass) {
+TensorId PlanBuilder::value_as(ValueId value, TensorDesc desc, const GraphNode& node, Pass pass) {
   for (TensorId version : versions_[value]) {
     if (plan.tensors[version].desc == desc) return version;
   }
@@ -88,7 +86,7 @@ void PlanBuilder::set_value(ValueId value, TensorId tensor) {
   versions_[value].push_back(tensor);
 }
 
-const TensorDesc& PlanBuilder::value_desc(ValueId value) const {
+TensorDesc PlanBuilder::value_desc(ValueId value) const {
   return plan.tensors[plan.value_tensor[value]].desc;
 }
 

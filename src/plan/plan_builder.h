@@ -33,11 +33,12 @@ class PlanBuilder {
   /// The same tensor in another floating type; integers stay what they are.
   TensorDesc in_dtype(TensorDesc desc, DType dtype) const;
   /// Converts `from` to `desc`; returns `from` or an alias where no bytes have to move.
-  TensorId converted(TensorId from, const TensorDesc& desc, const GraphNode& node, Pass pass);
+  /// Takes a copy of `desc`: that of a tensor of the plan would move when the plan grows.
+  TensorId converted(TensorId from, TensorDesc desc, const GraphNode& node, Pass pass);
   /// A value in the wanted layout, made once and remembered.
-  TensorId value_as(ValueId value, const TensorDesc& desc, const GraphNode& node, Pass pass);
+  TensorId value_as(ValueId value, TensorDesc desc, const GraphNode& node, Pass pass);
   void set_value(ValueId value, TensorId tensor);
-  const TensorDesc& value_desc(ValueId value) const;
+  TensorDesc value_desc(ValueId value) const;
 
   /// The desc parameters are stored in, or plain while nobody has decided.
   std::vector<TensorDesc> param_descs(const GraphNode& node) const;

@@ -68,11 +68,20 @@ bool takes_boxes(const Op& op) {
          op.kind() == OpKind::region_loss;
 }
 
+int classes_of(const Op& op) {
+  switch (op.kind()) {
+    case OpKind::yolo_loss:
+      return static_cast<const YoloLoss&>(op).classes;
+    case OpKind::region_loss:
+      return static_cast<const RegionLoss&>(op).classes;
+    default:
+      return static_cast<const SsdLoss&>(op).classes;
+  }
+}
+
 /// Rows (category, cx, cy, w, h); about a third are unused.
 void fill_boxes(const Op& op, HostTensor& tensor, Generator& generator) {
-  const bool yolo = op.kind() == OpKind::yolo_loss;
-  const int classes =
-      yolo ? static_cast<const YoloLoss&>(op).classes : static_cast<const SsdLoss&>(op).classes;
+  const int classes = classes_of(op);
   for (std::size_t row = 0; row + 5 <= tensor.v.size(); row += 5) {
     const bool used = row == 0 || whole(generator, 0, 2) > 0;
     tensor.v[row] = used ? whole(generator, 0, classes - 1) : -1.0;
