@@ -17,8 +17,8 @@ namespace daybreak {
 /// al. 2018, "In-Place Activated BatchNorm") says that backward finds the input again from the
 /// output, so that nobody has to keep it: x - mean = (act^-1(y) - shift) / (scale / std). With
 /// `sum` a second input, a residual, is added after the activation, and in place backward subtracts
-/// it first. Where |scale| <= 1e-5 |shift| nothing of x is left in y: such a channel's scale gets no
-/// gradient.
+/// it first. Where |scale| <= 1e-5 |shift| nothing of x is left in y: such a channel's scale gets
+/// no gradient.
 struct BatchNorm final : Op {
   float eps = 1e-5f;
   float momentum = 0.1f;  ///< share of the batch in the running statistics

@@ -110,30 +110,13 @@ INSTANTIATE_TEST_SUITE_P(Ops, CpuBf16,
 
 /// Shapes that get one product per tap: small maps, strides, taps that never meet the picture.
 TEST(CpuBf16Conv, TapGradientsAgree) {
-  struct ConvShape {
-    Shape x;
-    int out, kernel_h, kernel_w, stride, pad, dilation;
-    bool bias;
-  };
   const ConvShape shapes[] = {
       {{16, 64, 2, 2}, 64, 3, 3, 1, 1, 1, false}, {{17, 40, 4, 4}, 48, 3, 3, 2, 1, 1, true},
       {{16, 33, 1, 1}, 32, 3, 3, 1, 1, 1, true},  {{16, 32, 2, 3}, 37, 5, 3, 1, 2, 1, false},
       {{20, 64, 2, 2}, 65, 1, 1, 1, 0, 1, true},  {{16, 64, 7, 5}, 64, 3, 2, 2, 1, 2, true},
   };
   for (const ConvShape& shape : shapes) {
-    const OpCase one{to_string(shape.x) + " k" + std::to_string(shape.kernel_h),
-                     [shape]() -> std::unique_ptr<Op> {
-                       auto op = std::make_unique<Conv2d>();
-                       op->out_channels = shape.out;
-                       op->kernel_h = shape.kernel_h;
-                       op->kernel_w = shape.kernel_w;
-                       op->stride_h = op->stride_w = shape.stride;
-                       op->pad_h = op->pad_w = shape.pad;
-                       op->dilation_h = op->dilation_w = shape.dilation;
-                       op->bias = shape.bias;
-                       return op;
-                     },
-                     {shape.x}};
+    const OpCase one = conv_case(shape);
     compare(one, 2, kBlocked);
     if (shape.x.c == 40) {
       compare(one, 1, kNchw);
@@ -144,7 +127,7 @@ TEST(CpuBf16Conv, TapGradientsAgree) {
 
 TEST(CpuBf16Conv, TapGradientComesFirstOnSmallMaps) {
   const BackendPtr cpu = make_cpu_backend(1);
-  if (!cpu->supports(DType::bf16)) GTEST_SKIP();
+  if (!cpu->supports(DType::bf16)) GTEST_SKIP() << "no bf16 on this processor";
   Asking backend(*cpu, kBlocked);
   Conv2d op;
   op.out_channels = 64;
@@ -160,7 +143,7 @@ TEST(CpuBf16Conv, TapGradientComesFirstOnSmallMaps) {
 
 TEST(CpuBf16Accumulate, AddsAndRoundsOnce) {
   const BackendPtr cpu = make_cpu_backend(2);
-  if (!cpu->supports(DType::bf16)) GTEST_SKIP();
+  if (!cpu->supports(DType::bf16)) GTEST_SKIP() << "no bf16 on this processor";
   for (const int count : {1, 17, 70001}) {
     const Shape shape{1, count, 1, 1};
     const TensorDesc desc = plain_desc(shape, DType::bf16);

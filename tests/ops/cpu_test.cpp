@@ -103,12 +103,6 @@ std::string kind_name(const testing::TestParamInfo<OpKind>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Ops, CpuBackendOps, testing::ValuesIn(all_op_kinds()), kind_name);
 
-struct ConvShape {
-  Shape x;
-  int out, kernel_h, kernel_w, stride, pad, dilation;
-  bool bias;
-};
-
 /// Shapes that get the kernel of one product per tap: small maps, taps that never meet the picture.
 TEST(CpuBackend, SmallMapConvolutionsAgree) {
   const ConvShape shapes[] = {
@@ -118,19 +112,7 @@ TEST(CpuBackend, SmallMapConvolutionsAgree) {
       {{16, 48, 6, 7}, 32, 2, 3, 3, 0, 1, false}, {{16, 32, 2, 2}, 32, 3, 3, 2, 3, 1, true},
   };
   for (const ConvShape& shape : shapes) {
-    const OpCase one{to_string(shape.x) + " k" + std::to_string(shape.kernel_h),
-                     [shape]() -> std::unique_ptr<Op> {
-                       auto op = std::make_unique<Conv2d>();
-                       op->out_channels = shape.out;
-                       op->kernel_h = shape.kernel_h;
-                       op->kernel_w = shape.kernel_w;
-                       op->stride_h = op->stride_w = shape.stride;
-                       op->pad_h = op->pad_w = shape.pad;
-                       op->dilation_h = op->dilation_w = shape.dilation;
-                       op->bias = shape.bias;
-                       return op;
-                     },
-                     {shape.x}};
+    const OpCase one = conv_case(shape);
     compare(one, 2, kBlocked);
     if (shape.x.c == 40) {
       compare(one, 2, kNchw);

@@ -19,6 +19,14 @@ struct OpCase {
 };
 void PrintTo(const OpCase& op_case, std::ostream* out);
 
+/// A convolution in few words, for lists of shapes beside cases().
+struct ConvShape {
+  Shape x;
+  int out, kernel_h, kernel_w, stride, pad, dilation;
+  bool bias;
+};
+OpCase conv_case(const ConvShape& shape);
+
 /// All kinds, in the order of the enum.
 std::vector<OpKind> all_op_kinds();
 /// The cases of one op: shapes chosen to break vector widths, borders and special paths.

@@ -3,6 +3,25 @@
 #include "ops/conv2d_transpose.h"
 #include "ops/linear.h"
 
+namespace daybreak {
+
+OpCase conv_case(const ConvShape& shape) {
+  const auto make = [shape]() -> std::unique_ptr<Op> {
+    auto op = std::make_unique<Conv2d>();
+    op->out_channels = shape.out;
+    op->kernel_h = shape.kernel_h;
+    op->kernel_w = shape.kernel_w;
+    op->stride_h = op->stride_w = shape.stride;
+    op->pad_h = op->pad_w = shape.pad;
+    op->dilation_h = op->dilation_w = shape.dilation;
+    op->bias = shape.bias;
+    return op;
+  };
+  return {to_string(shape.x) + " k" + std::to_string(shape.kernel_h), make, {shape.x}};
+}
+
+}  // namespace daybreak
+
 namespace daybreak::detail {
 
 namespace {

@@ -134,7 +134,7 @@ TEST(Precision, ScaledScoresStayInF32) {
 }
 
 TEST(Precision, GradientsAgreeWithF32) {
-  if (!has_bf16()) GTEST_SKIP();
+  if (!has_bf16()) GTEST_SKIP() << "no bf16 on this processor";
   for (int net = 0; net < 4; ++net) {
     Training wide(net, DType::f32), narrow(net, DType::bf16);
     const double loss = wide.forward_backward(0);
@@ -158,7 +158,7 @@ TEST(Precision, GradientsAgreeWithF32) {
 
 /// Means of ten losses each: with 16 samples and four channels a single one is noise.
 TEST(Precision, LossesFollowThoseOfF32) {
-  if (!has_bf16()) GTEST_SKIP();
+  if (!has_bf16()) GTEST_SKIP() << "no bf16 on this processor";
   for (int net = 0; net < 3; ++net) {
     Training wide(net, DType::f32), narrow(net, DType::bf16);
     double means[4] = {}, narrow_means[4] = {};
@@ -177,7 +177,7 @@ TEST(Precision, LossesFollowThoseOfF32) {
 
 /// Plans of both precisions over the same parameters, as phases of one run have them.
 TEST(Precision, PlansOfBothTypesShareTheirParameters) {
-  if (!has_bf16()) GTEST_SKIP();
+  if (!has_bf16()) GTEST_SKIP() << "no bf16 on this processor";
   for (const bool narrow_first : {false, true}) {
     const BackendPtr backend = make_cpu_backend(2);
     Executor executor(residual_net(), *backend);
