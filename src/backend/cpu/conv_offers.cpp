@@ -104,10 +104,14 @@ bool same(const LayoutRegistry& layouts, const ConvProblem& p, const OneDnnAnswe
 }
 
 // oneDNN 2.6.3's convolution by matrix products (taken below AVX-512) adds the wrong channels of a
-// residual when there are groups, and gives wrong data gradients for pictures of one pixel.
+// residual when there are groups, and below AVX2 always; its gradients are wrong for pictures of
+// one pixel.
 bool computes_wrongly(const OneDnnAnswer& answer, const ConvProblem& p, Pass pass) {
   if (!contains(answer.implementation, "gemm")) return false;
-  return (p.residual && p.groups > 1) || (pass == Pass::backward_data && p.x.spatial() == 1);
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto avx2 = static_cast<unsigned>(dnnl::cpu_isa::avx2);
+  if (p.residual && (p.groups > 1 || (isa & avx2) != avx2)) return true;
+  return pass != Pass::forward && p.x.spatial() == 1;
 }
 
 std::vector<Candidate> candidates(const CpuContext& context, const KernelQuery& query,
