@@ -18,6 +18,7 @@ struct Conv2d final : Op {
   bool bias = true;
   bool residual = false;  ///< a second input of the output's shape is added
   Activation act;         ///< of the sum; both are filled in by the plan's fusion for inference
+  bool measures = false;  ///< training gives Bindings::statistics of the output
 
   OpKind kind() const override { return OpKind::conv2d; }
   std::string describe() const override;
@@ -27,6 +28,7 @@ struct Conv2d final : Op {
   std::vector<ParamSpec> params(std::span<const Shape> inputs) const override;
   Reads backward_reads() const override { return {.inputs = true}; }
   bool splits_backward() const override { return true; }
+  Statistics statistics() const override { return measures ? Statistics::given : Statistics::none; }
   std::int64_t flops(std::span<const Shape> inputs) const override;
 };
 

@@ -4,6 +4,7 @@
 #include "backend/ref/ref_ops.h"
 #include "ops/act_ref.h"
 #include "ops/conv_ref.h"
+#include "ops/moments_ref.h"
 
 namespace daybreak {
 
@@ -13,9 +14,11 @@ std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
                       op.stride_h,           op.stride_w,        op.pad_h,    op.pad_w,
                       op.dilation_h,         op.dilation_w,      op.groups};
   if (query.pass == Pass::forward) {
+    const bool measures = op.measures && query.mode == Mode::train;
     return {ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
       const T* bias = op.bias ? as<T>(b.w[1]) : nullptr;
       coarse_from_fine(form, as<T>(b.x[0]), as<T>(b.w[0]), bias, as<T>(b.y));
+      if (measures) write_statistics(form.coarse, as<T>(b.y), as<T>(b.statistics));
       if (!op.residual && op.act.kind == ActKind::none) return;
       T* y = as<T>(b.y);
       for (std::int64_t i = 0; i < form.coarse.count(); ++i) {

@@ -32,6 +32,12 @@ std::size_t sum_bytes(const std::vector<TensorDesc>& descs) {
   return sum;
 }
 
+// Of a forward pass that gives or takes statistics.
+std::size_t statistics_bytes(const KernelQuery& query) {
+  const auto channels = static_cast<std::size_t>(query.output.shape.c);
+  return query.op->statistics() == Statistics::none ? 0 : 2 * channels * sizeof(float);
+}
+
 // No more than this is taken from the memory for one candidate: every tensor as the plan has it and
 // as the offer wants it, with a gradient each.
 std::size_t most_bytes(const KernelQuery& query, const KernelOffer& offer,
@@ -40,8 +46,9 @@ std::size_t most_bytes(const KernelQuery& query, const KernelOffer& offer,
                               sum_bytes(query.params) + sum_bytes(offer.inputs) +
                               offer.output.bytes + sum_bytes(offer.params) + liked.output.bytes +
                               sum_bytes(liked.params);
-  const std::size_t pieces = 5 * (query.inputs.size() + query.params.size() + 1) + 2;
-  return 2 * tensors + offer.workspace_bytes + offer.aux_bytes + pieces * (kAlign + kStagger);
+  const std::size_t pieces = 5 * (query.inputs.size() + query.params.size() + 1) + 3;
+  return 2 * tensors + offer.workspace_bytes + offer.aux_bytes + statistics_bytes(query) +
+         pieces * (kAlign + kStagger);
 }
 
 // Hands out pieces of a memory one after the other.
@@ -100,6 +107,7 @@ class OfferTimer::Preparation {
     }
     if (offer_.aux_bytes > 0 || offer_.reads.aux) main_.aux = pieces_.take(offer_.aux_bytes);
     if (offer_.workspace_bytes > 0) main_.workspace = pieces_.take(offer_.workspace_bytes);
+    if (forward) main_.statistics = pieces_.take(statistics_bytes(query_));
     main_.scalars = &scalars();
     result_.calls.push_back({offer_.make(), std::move(main_)});
     for (auto& call : after_) result_.calls.push_back(std::move(call));

@@ -123,10 +123,12 @@ class BackwardPlanner {
     return true;
   }
 
-  // The residual's gradient is the sum's, shared like that of a plain sum.
+  // The residual's gradient is the sum's, shared like that of a plain sum; behind the sum's
+  // activation it is the kernel's to make.
   bool plan_norm_with_sum(const GraphNode& node, TensorId aux, const std::vector<bool>& want,
                           bool want_dw) {
-    if (!static_cast<const BatchNorm&>(*node.op).sum) return false;
+    const auto& norm = static_cast<const BatchNorm&>(*node.op);
+    if (!norm.sum || norm.act_last) return false;
     if (want[0] || want_dw) plan_pass(node, Pass::backward, aux, {want[0], false}, want_dw);
     if (want[1]) contribute(node.inputs[1], gradient(node.output), node);
     return true;

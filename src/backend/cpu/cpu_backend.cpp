@@ -116,6 +116,9 @@ std::string refusal(const KernelQuery& query) {
     return std::string("this op works in f32, not in ") + to_string(dtype);
   }
   if (query.pass == Pass::forward) {
+    if (op.statistics() != Statistics::none && query.mode == Mode::train) {
+      return "convolutions do not measure their output";
+    }
     const Shape& x = query.inputs[0].shape;
     const bool one = std::int64_t{x.n} * x.spatial() == 1;
     if (op.kind() == OpKind::batchnorm && query.mode == Mode::train && one) {
