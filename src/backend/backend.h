@@ -27,7 +27,7 @@ struct Bindings {
   std::byte* y = nullptr;
   std::byte* dy = nullptr;
   std::byte* aux = nullptr;         ///< saved by forward for backward
-  std::byte* statistics = nullptr;  ///< forward in training, where Op::statistics() says so
+  std::byte* statistics = nullptr;  ///< in training: Op::statistics(), Conv2d::chain
   std::byte* workspace = nullptr;   ///< scratch, 64-byte aligned, dead after the call
   StepScalars* scalars = nullptr;
 };
@@ -146,8 +146,8 @@ class Backend {
   /// True when batch norms that keep their input can add a residual in training, with their
   /// activation before or behind it (BatchNorm::sum, BatchNorm::act_last).
   virtual bool norms_with_sum(DType) const { return false; }
-  /// True when convolutions can give statistics of their output in training, and batch norms take
-  /// them (Statistics).
+  /// True when convolutions can give statistics of their output in training, and of their input's
+  /// gradient, and batch norms take them (Statistics, Conv2d::chain).
   virtual bool statistics_of_convs(DType) const { return false; }
   /// Bytes of a tensor in a layout of this backend.
   virtual std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const = 0;

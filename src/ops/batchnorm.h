@@ -20,7 +20,8 @@ namespace daybreak {
 /// it first. Where |scale| <= 1e-5 |shift| nothing of x is left in y: such a channel's scale gets
 /// no gradient. `act_last` puts the activation (relu or leaky) behind the sum, as residual networks
 /// have it; backward then tells its slope from the output. With `measured` the convolution before
-/// the norm hands the batch's statistics over.
+/// the norm hands the batch's statistics over, and with `chained` the one behind it the sums
+/// that the gradient starts with (Conv2d::chain).
 struct BatchNorm final : Op {
   float eps = 1e-5f;
   float momentum = 0.1f;  ///< share of the batch in the running statistics
@@ -30,6 +31,7 @@ struct BatchNorm final : Op {
   bool sum = false;       ///< y = act(...) + inputs[1]
   bool act_last = false;  ///< with sum, not in place: y = act(... + inputs[1])
   bool measured = false;  ///< training takes Bindings::statistics of the input
+  bool chained = false;   ///< backward takes Bindings::statistics: sums of g and of g * xhat
 
   OpKind kind() const override { return OpKind::batchnorm; }
   int min_inputs() const override { return sum ? 2 : 1; }

@@ -86,10 +86,15 @@ void backward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b)
       return dy[i] * act_derivative(op.act, activated(i));
     };
     double sum = 0.0, product = 0.0;
-    for_each_of_channel(s, c, [&](auto i) {
-      sum += gradient(i);
-      product += gradient(i) * normalised(i);
-    });
+    if (op.chained) {
+      sum = as<T>(b.statistics)[c];
+      product = as<T>(b.statistics)[s.c + c];
+    } else {
+      for_each_of_channel(s, c, [&](auto i) {
+        sum += gradient(i);
+        product += gradient(i) * normalised(i);
+      });
+    }
     if (dscale) dscale[c] = static_cast<T>(product);
     if (dshift) dshift[c] = static_cast<T>(sum);
     if (!dx) continue;

@@ -27,10 +27,11 @@ namespace {
 
 /// Offsets of what a call keeps in its workspace.
 struct Room {
-  std::size_t weights = 0;            ///< the weights or their gradient in the activations' type
-  std::size_t bias = 0;               ///< partial sums of the bias gradient
-  std::size_t sums = 0, squares = 0;  ///< statistics as an engine leaves them
-  std::size_t engine = 0;             ///< cuDNN's own, and then that of own kernels
+  std::size_t weights = 0;  ///< the weights or their gradient in the activations' type
+  std::size_t bias = 0;     ///< partial sums of the bias gradient
+  std::size_t rows = 0;     ///< three rows of f32 a channel that an engine writes
+  std::size_t row = 0;      ///< bytes of one
+  std::size_t engine = 0;   ///< cuDNN's own, and then that of own kernels
   std::size_t bytes = 0;
 };
 
@@ -107,6 +108,7 @@ ConvCall make_call(const KernelQuery& query, bool transposed) {
 ConvCall make_conv_call(const KernelQuery& query) {
   const auto& op = static_cast<const Conv2d&>(*query.op);
   ConvCall call = make_call<Conv2d>(query, false);
+  call.epilogue.chain = query.pass == Pass::backward_data && op.chain;
   if (query.pass != Pass::forward) return call;
   call.epilogue.residual = op.residual;
   call.epilogue.act = op.act.kind;
@@ -115,8 +117,11 @@ ConvCall make_conv_call(const KernelQuery& query) {
   return call;
 }
 
-ColumnShape output_columns(const ConvCall& call) {
-  return column_shape(1, call.out_rows, call.out_channels);
+/// What is measured: the output, or the gradient of the input.
+ColumnShape measured_columns(const ConvCall& call) {
+  const Shape& x = call.problem.x;
+  return call.epilogue.chain ? column_shape(1, x.n * x.h * x.w, x.c)
+                             : column_shape(1, call.out_rows, call.out_channels);
 }
 
 void lay_out(ConvCall& call, std::size_t engine_bytes, bool casts) {
@@ -128,12 +133,12 @@ void lay_out(ConvCall& call, std::size_t engine_bytes, bool casts) {
     room.engine += aligned(bias_gradient_bytes(call.out_rows, call.out_channels));
   }
   std::size_t own_bytes = 0;
-  if (call.problem.epilogue.statistics) {
-    room.sums = room.engine;
-    room.squares = room.sums + aligned(call.out_channels * sizeof(float));
-    room.engine = room.squares + aligned(call.out_channels * sizeof(float));
-  } else if (call.epilogue.statistics) {
-    own_bytes = moments_bytes(output_columns(call));
+  if (call.problem.epilogue.statistics || call.problem.epilogue.chain) {
+    room.row = aligned(static_cast<std::size_t>(measured_columns(call).channels) * sizeof(float));
+    room.rows = room.engine;
+    room.engine += 3 * room.row;
+  } else if (call.epilogue.statistics || call.epilogue.chain) {
+    own_bytes = moments_bytes(measured_columns(call));
   }
   room.bytes = workspace_room(room.engine + std::max(engine_bytes, own_bytes));
 }
@@ -144,8 +149,9 @@ void finish_forward(const Context& context, const ConvCall& call, const Bindings
   const ConvEpilogue &wanted = call.epilogue, &done = call.problem.epilogue;
   float* statistics = as<float>(b.statistics);
   if (done.statistics) {
-    launch_moments_of_sums(context, as<float>(workspace + call.room.sums),
-                           as<float>(workspace + call.room.squares), call.out_rows,
+    const std::byte* sums = workspace + call.room.rows;
+    launch_moments_of_sums(context, reinterpret_cast<const float*>(sums),
+                           reinterpret_cast<const float*>(sums + call.room.row), call.out_rows,
                            call.out_channels, statistics);
   }
   if (done.any()) return;
@@ -156,13 +162,30 @@ void finish_forward(const Context& context, const ConvCall& call, const Bindings
                     call.out_channels);
   }
   if (wanted.statistics) {
-    launch_moments(context, dtype, b.y, output_columns(call),
+    launch_moments(context, dtype, b.y, measured_columns(call),
                    as<float>(workspace + call.room.engine), statistics);
   }
 }
 
+/// The norm's numbers among the bindings (Conv2d::chain).
+NormGradient norm_gradient(const ConvCall& call, const Bindings& b) {
+  const std::size_t first = call.bias ? 2 : 1;
+  const float* mean = as<const float>(b.aux);
+  return {b.x[1],
+          entry<std::byte>(b.dx, 0),
+          mean,
+          mean + call.problem.x.c,
+          as<const float>(b.w[first]),
+          as<const float>(b.w[first + 1])};
+}
+
 void finish(const Context& context, const ConvCall& call, const Bindings& b, std::byte* workspace) {
   if (call.pass == Pass::forward) return finish_forward(context, call, b, workspace);
+  if (call.epilogue.chain && !call.problem.epilogue.chain && entry<std::byte>(b.dx, 0) != nullptr) {
+    launch_norm_gradient(context, call.problem.dtype, norm_gradient(call, b),
+                         measured_columns(call), as<float>(workspace + call.room.engine),
+                         as<float>(b.statistics));
+  }
   float* db = entry<float>(b.dw, 1);
   if (call.bias && db != nullptr && call.pass == Pass::backward_weights) {
     launch_bias_gradient(context, call.problem.dtype, b.dy, db,
@@ -176,9 +199,22 @@ ConvTensors engine_tensors(const ConvCall& call, const Tensors& t, const Binding
   ConvTensors all{.x = t.x, .w = t.w, .y = t.y};
   if (epilogue.bias) all.bias = b.w[1];
   if (epilogue.residual) all.residual = b.x[1];
+  std::byte* rows = workspace + call.room.rows;
   if (epilogue.statistics) {
-    all.sums = workspace + call.room.sums;
-    all.squares = workspace + call.room.squares;
+    all.sums = rows;
+    all.squares = rows + call.room.row;
+  }
+  if (epilogue.chain) {
+    const NormGradient norm = norm_gradient(call, b);
+    const std::size_t channels = static_cast<std::size_t>(call.problem.x.c);
+    all.norm_input = b.x[1];
+    all.mean = b.aux;
+    all.inverse = b.aux + channels * sizeof(float);
+    all.scale = const_cast<float*>(norm.scale);
+    all.shift = const_cast<float*>(norm.shift);
+    all.sum_g = b.statistics;
+    all.sum_gx = b.statistics + channels * sizeof(float);
+    for (int i = 0; i < 3; ++i) all.unused[i] = rows + i * call.room.row;
   }
   return all;
 }
@@ -267,8 +303,11 @@ bool prepared(const Context& context, ConvPlan& plan) {
   }
 }
 
-/// True for what cuDNN is asked to fuse: statistics of the bare sums, or what a leaky relu ends.
-bool fusible(const ConvEpilogue& epilogue) {
+/// True for what cuDNN is asked to fuse: statistics of the bare sums, what a leaky relu ends, or a
+/// gradient for a norm.
+bool fusible(const ConvEpilogue& epilogue, int input_channels) {
+  // Rows of channels lie one behind the other and have to be aligned for it.
+  if (epilogue.chain) return input_channels % 4 == 0;
   const bool ends = epilogue.act == ActKind::none || epilogue.act == ActKind::relu ||
                     epilogue.act == ActKind::leaky;
   return ends && epilogue.any() && !(epilogue.statistics && epilogue.changes_sums());
@@ -276,7 +315,8 @@ bool fusible(const ConvEpilogue& epilogue) {
 
 void add_fusing_engines(Context& context, const KernelQuery& query, const ConvCall& wanted,
                         Offers& offers) {
-  if (wanted.transposed || !fusible(wanted.epilogue) || context.max_engines() <= 1) return;
+  if (wanted.transposed || context.max_engines() <= 1) return;
+  if (!fusible(wanted.epilogue, wanted.problem.x.c)) return;
   const std::vector<ConvPlanPtr>& plain = find_conv_plans(context, wanted.problem).plans;
   const ConvPlanPtr first = plain.empty() ? nullptr : plain.front();
   const ConvCall parts = for_engine(wanted, first);

@@ -29,6 +29,10 @@ std::vector<GraphNode> fuse_sums(std::vector<GraphNode> nodes, const Graph& grap
 /// (Statistics).
 std::vector<GraphNode> fuse_statistics(std::vector<GraphNode> nodes, const Graph& graph);
 
+/// For training: convolutions that alone read the output of a batch norm with relu hand it the sums
+/// that its gradient starts with (Conv2d::chain).
+std::vector<GraphNode> fuse_gradients(std::vector<GraphNode> nodes, const Graph& graph);
+
 /// For evaluation: drops dropout, and joins a convolution with the activation that alone reads it,
 /// or with the plain sum (and that sum's activation) that alone reads it: the convolution then runs
 /// in the sum's place. `fuses` says which activations a convolution of the backend can end in.

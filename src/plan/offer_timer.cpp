@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/philox.h"
+#include "ops/conv2d.h"
 
 namespace daybreak {
 namespace {
@@ -32,10 +33,18 @@ std::size_t sum_bytes(const std::vector<TensorDesc>& descs) {
   return sum;
 }
 
-// Of a forward pass that gives or takes statistics.
+// A data gradient that is summed up for the norm before the convolution.
+bool is_chain(const KernelQuery& query) {
+  return query.pass == Pass::backward_data && query.op->kind() == OpKind::conv2d &&
+         static_cast<const Conv2d&>(*query.op).chain;
+}
+
+// Of each pair of numbers a channel: statistics, what the norm has saved, its scale and shift.
 std::size_t statistics_bytes(const KernelQuery& query) {
-  const auto channels = static_cast<std::size_t>(query.output.shape.c);
-  return query.op->statistics() == Statistics::none ? 0 : 2 * channels * sizeof(float);
+  const bool forward = query.pass == Pass::forward;
+  if (!is_chain(query) && !(forward && query.op->statistics() != Statistics::none)) return 0;
+  const Shape& shape = forward ? query.output.shape : query.inputs[0].shape;
+  return 2 * static_cast<std::size_t>(shape.c) * sizeof(float);
 }
 
 // No more than this is taken from the memory for one candidate: every tensor as the plan has it and
@@ -46,9 +55,9 @@ std::size_t most_bytes(const KernelQuery& query, const KernelOffer& offer,
                               sum_bytes(query.params) + sum_bytes(offer.inputs) +
                               offer.output.bytes + sum_bytes(offer.params) + liked.output.bytes +
                               sum_bytes(liked.params);
-  const std::size_t pieces = 5 * (query.inputs.size() + query.params.size() + 1) + 3;
-  return 2 * tensors + offer.workspace_bytes + offer.aux_bytes + statistics_bytes(query) +
-         pieces * (kAlign + kStagger);
+  const std::size_t pieces = 5 * (query.inputs.size() + query.params.size() + 1) + 7;
+  return 2 * tensors + offer.workspace_bytes + offer.aux_bytes + 4 * statistics_bytes(query) +
+         query.inputs[0].bytes + pieces * (kAlign + kStagger);
 }
 
 // Hands out pieces of a memory one after the other.
@@ -107,7 +116,8 @@ class OfferTimer::Preparation {
     }
     if (offer_.aux_bytes > 0 || offer_.reads.aux) main_.aux = pieces_.take(offer_.aux_bytes);
     if (offer_.workspace_bytes > 0) main_.workspace = pieces_.take(offer_.workspace_bytes);
-    if (forward) main_.statistics = pieces_.take(statistics_bytes(query_));
+    if (const std::size_t bytes = statistics_bytes(query_)) main_.statistics = pieces_.take(bytes);
+    if (is_chain(query_)) chain();
     main_.scalars = &scalars();
     result_.calls.push_back({offer_.make(), std::move(main_)});
     for (auto& call : after_) result_.calls.push_back(std::move(call));
@@ -164,6 +174,14 @@ class OfferTimer::Preparation {
       }
     }
     return place;
+  }
+
+  // What the norm before a convolution adds to the bindings of its data gradient.
+  void chain() {
+    const std::size_t bytes = statistics_bytes(query_);
+    main_.x.push_back(pieces_.take(offer_.inputs[0].bytes));
+    main_.aux = pieces_.take(bytes);
+    for (int i = 0; i < 2; ++i) main_.w.push_back(pieces_.take(bytes));
   }
 
   // Weights nobody has stored yet may lie as the offer wants them; the gradients' kernels have to

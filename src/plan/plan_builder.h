@@ -45,7 +45,8 @@ class PlanBuilder {
   /// Parameter `index` of a node as an offer wants it. The first to ask decides how it is stored.
   TensorId weight_as(const GraphNode& node, std::size_t index, const KernelOffer& offer, Pass pass);
   TensorId gradient_tensor(ParamId param);
-  /// Statistics of a value: kNone, or what the node that makes it gives (Op::statistics).
+  /// Statistics of a value: kNone, or what the node that makes it gives (Op::statistics), or what
+  /// its only reader says about its gradient (Conv2d::chain).
   TensorId& statistics(ValueId value) { return statistics_[value]; }
   TensorId new_statistics(const GraphNode& node);
 

@@ -62,7 +62,7 @@ std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& reque
       all = fuse_sums(std::move(all), graph, request.keep);
     }
     if (request.mode == Mode::train && backend.statistics_of_convs(request.dtype)) {
-      all = fuse_statistics(std::move(all), graph);
+      all = fuse_gradients(fuse_statistics(std::move(all), graph), graph);
     }
   } else {
     all = graph.nodes;

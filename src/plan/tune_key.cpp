@@ -55,8 +55,9 @@ std::string tune_key(const Backend& backend, const KernelQuery& query) {
   key += ", y " + desc_text(backend, query.output);
   for (const TensorDesc& desc : query.params) key += ", w " + desc_text(backend, desc);
   if (query.op->kind() == OpKind::conv2d) {
-    const Activation& act = static_cast<const Conv2d&>(*query.op).act;
-    if (act.kind != ActKind::none) key += fmt::format(", then {}", to_string(act.kind));
+    const auto& conv = static_cast<const Conv2d&>(*query.op);
+    if (conv.act.kind != ActKind::none) key += fmt::format(", then {}", to_string(conv.act.kind));
+    if (conv.chain && query.pass == Pass::backward_data) key += ", summed up for a norm";
   }
   if (!query.params_fixed) key += " (free)";
   return key;

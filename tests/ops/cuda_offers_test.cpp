@@ -277,7 +277,7 @@ TEST_F(CudnnOffers, EnginesForConvolutionsOfEveryPassAndPrecision) {
 // Convolutions of the sizes that networks have.
 TEST_F(CudnnOffers, EnginesThatFuse) {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
-    int measuring = 0, ending = 0, all = 0;
+    int measuring = 0, ending = 0, chains = 0, all = 0;
     for (const int channels : {64, 128, 256}) {
       for (const int size : {1, 3}) {
         Conv2d conv;
@@ -292,13 +292,17 @@ TEST_F(CudnnOffers, EnginesThatFuse) {
         conv.bias = true;
         conv.act = {ActKind::leaky, 0.1f};
         ending += contains(names(conv, x, Pass::forward, Mode::eval, dtype), "+bias+leaky");
+        conv.act = {};
+        conv.chain = true;
+        chains += contains(names(conv, x, Pass::backward_data, Mode::train, dtype), "+relu+norm");
         ++all;
       }
     }
-    std::printf("cudnn: %s: statistics %d of %d shapes, bias and leaky relu %d\n", to_string(dtype),
-                measuring, all, ending);
+    std::printf("cudnn: %s: of %d shapes statistics %d, bias and leaky relu %d, norms %d\n",
+                to_string(dtype), all, measuring, ending, chains);
     EXPECT_EQ(measuring, dtype == DType::f32 ? 0 : all) << "in f32 only with TF32";
     EXPECT_EQ(ending, all);
+    EXPECT_EQ(chains, dtype == DType::f16 ? all : 0);
   }
 }
 

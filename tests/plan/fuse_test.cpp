@@ -368,6 +368,27 @@ TEST(FuseStatistics, ConvolutionsMeasureForTheirNorms) {
   EXPECT_EQ(node_of(nodes, "c1").op->describe(), "conv 3x3/1 + statistics");
 }
 
+TEST(FuseGradients, GoThroughTheNormInFrontOfAConvolution) {
+  const Graph graph = resnet_block_net();
+  const std::vector<ValueId> keep = {graph.loss};
+  const auto nodes = fuse_gradients(fuse_sums(fuse(graph, keep), graph, keep), graph);
+  const auto chain = [&](const char* layer) {
+    return static_cast<const Conv2d&>(*node_of(nodes, layer).op).chain;
+  };
+  const auto chained = [&](const char* layer) {
+    return static_cast<const BatchNorm&>(*node_of(nodes, layer).op).chained;
+  };
+  EXPECT_TRUE(chain("c2"));
+  EXPECT_TRUE(chained("n1"));
+  EXPECT_FALSE(chain("c1")) << "reads no norm";
+  EXPECT_FALSE(chained("n2")) << "its sum's gradient goes two ways";
+  const Graph darknet = darknet_block_net();
+  for (const GraphNode& node : fuse_gradients(fuse(darknet, {darknet.loss}), darknet)) {
+    if (node.op->kind() != OpKind::batchnorm) continue;
+    EXPECT_FALSE(static_cast<const BatchNorm&>(*node.op).chained) << "leaky: " << node.layer;
+  }
+}
+
 TEST(FuseStatistics, EqualsItsParts) {
   const BackendPtr ref = make_ref_backend();
   Measures measuring(*ref);
@@ -395,7 +416,7 @@ TEST(FuseStatistics, IsForTraining) {
                                 [](const auto&, const auto&) { return OfferChoice(0); });
     int steps = 0;
     for (const PlanStep& step : plan.steps) steps += step.statistics != kNone;
-    EXPECT_EQ(steps, mode == Mode::train ? 4 : 0);
+    EXPECT_EQ(steps, mode == Mode::train ? 6 : 0) << "two pairs forward, one backward";
   }
 }
 

@@ -16,6 +16,7 @@
 #include "backend/host_step_work.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/conv2d.h"
 
 namespace daybreak {
 namespace {
@@ -125,6 +126,10 @@ std::string refusal(const KernelQuery& query) {
       return "batch norm cannot be trained on one value a channel (batch x height x width is 1)";
     }
     return "";
+  }
+  if (op.kind() == OpKind::conv2d && static_cast<const Conv2d&>(op).chain &&
+      query.pass == Pass::backward_data) {
+    return "convolutions do not sum their gradient up";
   }
   if (!has_gradient(query)) return "this op has no gradient";
   if (op.splits_backward() == (query.pass == Pass::backward)) {

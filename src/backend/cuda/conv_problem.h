@@ -11,16 +11,18 @@ namespace daybreak::cuda {
 
 enum class ConvDirection : std::uint8_t { forward, backward_data, backward_weights };
 
-/// What else a forward convolution does with its sums: y = act(sum + bias + residual), or
-/// statistics of the sums as they are.
+/// What else a convolution does with its sums. Forward: y = act(sum + bias + residual), or
+/// statistics of the sums as they are. Data gradient: what
+/// Conv2d::chain says, the gradient being left in front of relu.
 struct ConvEpilogue {
   bool bias = false;      ///< f32, one a channel
   bool residual = false;  ///< as y
   ActKind act = ActKind::none;
   float slope = 0.0f;       ///< of a leaky act
   bool statistics = false;  ///< sums of the values and of their squares, f32, one a channel
+  bool chain = false;       ///< of a data gradient; alone
 
-  bool changes_sums() const { return bias || residual || act != ActKind::none; }
+  bool changes_sums() const { return bias || residual || act != ActKind::none || chain; }
   bool any() const { return changes_sums() || statistics; }
   auto operator<=>(const ConvEpilogue&) const = default;
 };

@@ -95,18 +95,18 @@ std::shared_ptr<const ConvGraph> make_graph(const Context& context, const ConvPr
   made->x = make_tensor(kX, problem.x, type_of(ConvDirection::backward_data), problem.layout);
   made->w = make_tensor(kW, problem.w, type_of(ConvDirection::backward_weights), problem.layout);
   made->y = make_tensor(kY, problem.y, type_of(ConvDirection::forward), problem.layout);
-  const Descriptor* sums = &made->y;
+  const bool forward = problem.direction == ConvDirection::forward;
+  const Descriptor* sums = forward ? &made->y : &made->x;
   if (problem.epilogue.changes_sums()) {
-    made->epilogue.push_back(
-        make_tensor(kBetween, problem.y, DType::f32, problem.layout, TensorUse::between));
-    sums = &made->epilogue.back();
+    sums = &made->keep(make_tensor(kBetween, forward ? problem.y : problem.x, DType::f32,
+                                   problem.layout, TensorUse::between));
   }
   made->convolution = make_convolution(problem);
   made->operation = Descriptor(names.type);
   made->operation.set(names.conv, made->convolution);
-  made->operation.set(names.x, made->x);
+  made->operation.set(names.x, forward ? made->x : *sums);
   made->operation.set(names.w, made->w);
-  made->operation.set(names.y, *sums);
+  made->operation.set(names.y, forward ? *sums : made->y);
   const float alpha = 1.0f, beta = 0.0f;
   made->operation.set(names.alpha, CUDNN_TYPE_FLOAT, 1, &alpha);
   made->operation.set(names.beta, CUDNN_TYPE_FLOAT, 1, &beta);
@@ -217,6 +217,7 @@ std::string plan_name(const ConvEpilogue& epilogue, std::int64_t engine) {
   if (epilogue.residual) name += "+add";
   if (epilogue.act != ActKind::none) name += "+" + std::string(to_string(epilogue.act));
   if (epilogue.statistics) name += "+statistics";
+  if (epilogue.chain) name += "+relu+norm";
   return name;
 }
 
@@ -298,6 +299,16 @@ Descriptor make_tensor(std::int64_t name, const Shape& shape, DType dtype, Layou
   return tensor;
 }
 
+const Descriptor& ConvGraph::keep(Descriptor descriptor) {
+  epilogue.push_back(std::move(descriptor));
+  return epilogue.back();
+}
+
+void ConvGraph::append(Descriptor operation) {
+  operation.finalize();
+  operations.push_back(keep(std::move(operation)).raw());
+}
+
 bool ConvPlan::finish(const Context& context) {
   if (plan.raw() != nullptr || refused) return !refused;
   refused = true;
@@ -334,6 +345,14 @@ Descriptor ConvRunner::make_pack(const ConvTensors& tensors, void* workspace) co
   add(epilogue.residual, kResidual, tensors.residual);
   add(epilogue.statistics, kSums, tensors.sums);
   add(epilogue.statistics, kSquares, tensors.squares);
+  add(epilogue.chain, kNormInput, tensors.norm_input);
+  add(epilogue.chain, kMean, tensors.mean);
+  add(epilogue.chain, kInverse, tensors.inverse);
+  add(epilogue.chain, kScale, tensors.scale);
+  add(epilogue.chain, kShift, tensors.shift);
+  add(epilogue.chain, kSumG, tensors.sum_g);
+  add(epilogue.chain, kSumGx, tensors.sum_gx);
+  for (int i = 0; i < 3; ++i) add(epilogue.chain, kUnused + i, tensors.unused[i]);
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   const auto count = static_cast<std::int64_t>(names.size());
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, names.data());

@@ -51,6 +51,10 @@ struct ConvGraph {
   std::deque<Descriptor> epilogue;  ///< tensors, attributes and operations of what follows
   std::vector<cudnnBackendDescriptor_t> operations;
   Descriptor graph;
+
+  const Descriptor& keep(Descriptor descriptor);
+  /// Finalizes an operation and puts it behind those that are there.
+  void append(Descriptor operation);
 };
 
 /// An engine that can run a problem.
@@ -74,6 +78,11 @@ struct ConvTensors {
   void *x = nullptr, *w = nullptr, *y = nullptr;
   void *bias = nullptr, *residual = nullptr;
   void *sums = nullptr, *squares = nullptr;  ///< what statistics are made of
+  /// Of a chain: the norm's input, its numbers of channels, sums of g and of g * xhat, and what
+  /// cuDNN writes besides.
+  void *norm_input = nullptr, *mean = nullptr, *inverse = nullptr;
+  void *scale = nullptr, *shift = nullptr, *sum_g = nullptr, *sum_gx = nullptr;
+  void* unused[3] = {};
 
   bool operator==(const ConvTensors&) const = default;
 };
@@ -116,21 +125,30 @@ Descriptor describe_h100();
 
 /// Names of the tensors within a graph.
 enum TensorName : std::int64_t {
-  kX = 'x',
-  kW = 'w',
-  kY = 'y',
-  kBias = 'b',
-  kResidual = 'r',
-  kSums = 's',
-  kSquares = 'q',
-  kBetween = '0'
+  kX = 1,
+  kW,
+  kY,
+  kBias,
+  kResidual,
+  kSums,
+  kSquares,
+  kNormInput,
+  kMean,
+  kInverse,
+  kScale,
+  kShift,
+  kSumG,
+  kSumGx,
+  kUnused,        ///< and the two behind it
+  kBetween = 100  ///< and those behind it
 };
 
 enum class TensorUse : std::uint8_t { stored, between };  // operations: never in memory
 Descriptor make_tensor(std::int64_t name, const Shape& shape, DType dtype, Layout layout,
                        TensorUse use = TensorUse::stored);
 
-/// Appends the operations that lead from the convolution's `sums` to graph.y, or to statistics.
+/// Appends the operations that lead from the convolution's `sums` to graph.y (forward) or graph.x
+/// (data gradient), or to statistics.
 void add_epilogue(const ConvProblem& problem, const Descriptor& sums, ConvGraph& graph);
 
 }  // namespace daybreak::cuda

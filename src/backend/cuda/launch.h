@@ -35,6 +35,18 @@ std::size_t moments_bytes(const ColumnShape& shape);
 void launch_moments_of_sums(const Context& context, const float* sums, const float* squares,
                             int rows, int channels, float* statistics);
 
+/// What the gradient of a batch norm with relu starts with (Conv2d::chain).
+struct NormGradient {
+  const void* x = nullptr;                          ///< the norm's input
+  const void* gradient = nullptr;                   ///< behind the relu
+  const float *mean = nullptr, *inverse = nullptr;  ///< of each channel, as the norm has saved them
+  const float *scale = nullptr, *shift = nullptr;
+};
+/// totals: [2][channels], sums of the gradient in front of the relu and of its products with the
+/// normalised x. The workspace is that of launch_moments.
+void launch_norm_gradient(const Context& context, DType dtype, const NormGradient& call,
+                          const ColumnShape& shape, float* workspace, float* totals);
+
 /// Writes up to kFewBytes bytes that are taken at once.
 constexpr int kFewBytes = 256;
 void launch_put_bytes(const Context& context, void* to, const void* from, std::size_t count);
