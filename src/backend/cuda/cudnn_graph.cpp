@@ -304,9 +304,9 @@ const Descriptor& ConvGraph::keep(Descriptor descriptor) {
   return epilogue.back();
 }
 
-void ConvGraph::append(Descriptor operation) {
-  operation.finalize();
-  operations.push_back(keep(std::move(operation)).raw());
+void ConvGraph::append(Descriptor more) {
+  more.finalize();
+  operations.push_back(keep(std::move(more)).raw());
 }
 
 bool ConvPlan::finish(const Context& context) {

@@ -54,7 +54,7 @@ struct ConvGraph {
 
   const Descriptor& keep(Descriptor descriptor);
   /// Finalizes an operation and puts it behind those that are there.
-  void append(Descriptor operation);
+  void append(Descriptor more);
 };
 
 /// An engine that can run a problem.
