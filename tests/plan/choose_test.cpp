@@ -106,6 +106,17 @@ TEST_F(Choose, TakesTheFastestAndMeasuresOnce) {
   EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
 }
 
+// One that is faster by sixty microseconds, but takes a second at every start.
+TEST_F(Choose, WhatTakesLongToMakeHasToEarnItBack) {
+  KernelOffer quick = offer("quick", 440), compiled = offer("compiled", 440);
+  compiled.make = [make = compiled.make] {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    return make();
+  };
+  EXPECT_EQ(choose(options(), {offer("plain", 500), quick}), 1u);
+  EXPECT_EQ(choose(options(), {offer("plain", 500), compiled}), 0u);
+}
+
 TEST_F(Choose, CountsReorders) {
   // 1 ms, but behind a reorder of 3 ms.
   EXPECT_EQ(
