@@ -72,28 +72,30 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-template <class T>
+template <class T, NormSum Sum>
 void launch_normalize(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
                       const NormStatistics& statistics, const NormRecord& record,
                       const Bindings& b) {
-  const T* x = as<const T>(b.x[0]);
-  const T* residual = attrs.sum ? as<const T>(b.x[1]) : nullptr;
+  const T* residual = Sum == NormSum::none ? nullptr : as<const T>(b.x[1]);
   dispatch_pack<T>(shape.channels, [&](auto width) {
     constexpr int V = decltype(width)::value;
     const ColumnLaunch apply = apply_launch(shape, V);
-    const auto launch = [&](auto kernel) {
-      kernel<<<apply.grid, apply.block, 0, context.stream()>>>(x, residual, as<T>(b.y), shape,
-                                                               statistics, attrs.act, record);
-    };
-    if (!attrs.sum) {
-      launch(normalize_kernel<T, V, NormSum::none>);
-    } else if (attrs.act_last) {
-      launch(normalize_kernel<T, V, NormSum::before>);
-    } else {
-      launch(normalize_kernel<T, V, NormSum::behind>);
-    }
+    normalize_kernel<T, V, Sum><<<apply.grid, apply.block, 0, context.stream()>>>(
+        as<const T>(b.x[0]), residual, as<T>(b.y), shape, statistics, attrs.act, record);
     check_launch("normalize kernel");
   });
+}
+
+template <class T>
+void normalize(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
+               const NormStatistics& statistics, const NormRecord& record, const Bindings& b) {
+  if (!attrs.sum) {
+    launch_normalize<T, NormSum::none>(context, shape, attrs, statistics, record, b);
+  } else if (attrs.act_last) {
+    launch_normalize<T, NormSum::before>(context, shape, attrs, statistics, record, b);
+  } else {
+    launch_normalize<T, NormSum::behind>(context, shape, attrs, statistics, record, b);
+  }
 }
 
 /// Parts of a training call's workspace, in floats.
@@ -127,13 +129,13 @@ void forward_train(const Context& context, DType dtype, const ColumnShape& shape
     record.running_var = as<float>(b.w[first_running + 1]);
     record.share = attrs.momentum;
   }
-  launch_normalize<T>(context, shape, attrs, statistics, record, b);
+  normalize<T>(context, shape, attrs, statistics, record, b);
 }
 
 template <class T>
 void forward_running(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
                      const Bindings& b) {
-  launch_normalize<T>(context, shape, attrs, running_statistics(attrs, b), {}, b);
+  normalize<T>(context, shape, attrs, running_statistics(attrs, b), {}, b);
 }
 
 NormAttrs norm_attrs(const KernelQuery& query) {
