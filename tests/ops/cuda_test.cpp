@@ -21,9 +21,10 @@
 namespace daybreak {
 namespace {
 
+// Never destroyed: what cuDNN loads later would end before it.
 Backend& cuda() {
-  static const BackendPtr backend = make_cuda_backend(0, /*engines=*/3);
-  return *backend;
+  static Backend& backend = *make_cuda_backend(0, /*engines=*/3).release();
+  return backend;
 }
 
 /// Asks for forward kernels as if inputs lay in `layout`, and as if parameters were of `params`:
