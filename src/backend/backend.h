@@ -75,6 +75,21 @@ struct KernelOffer {
   std::function<KernelPtr()> make;
 };
 
+/// The trained weights once more, rounded to nearest (ties to even) in a 16-bit type, in the order
+/// of the arena: what convolutions and linear layers of that precision read.
+struct RoundedWeights {
+  DType dtype = DType::bf16;
+  std::byte* data = nullptr;
+};
+
+/// The flat arrays an optimizer works on, all in the order of `weights`.
+struct UpdateArenas {
+  std::byte* weights = nullptr;
+  std::byte* gradients = nullptr;
+  std::span<std::byte* const> slots;        ///< as OptimizerAttrs::slots()
+  std::span<const RoundedWeights> rounded;  ///< written where weights are
+};
+
 /// Runs an optimizer over flat arenas in one pass.
 class UpdateKernel {
  public:
@@ -83,10 +98,9 @@ class UpdateKernel {
   /// writes scalars->grad_norm, gradient_norm_of(scalars, square root).
   virtual void norm(std::byte* gradients, std::span<const UpdateGroup> groups,
                     StepScalars* scalars) = 0;
-  /// One step, unless skips_update(scalars), then finish_update(scalars); `slots` as
-  /// OptimizerAttrs::slots(), all in the order and layout of `weights`.
-  virtual void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-                      std::span<const UpdateGroup> groups, StepScalars* scalars) = 0;
+  /// One step, unless skips_update(scalars), then finish_update(scalars).
+  virtual void update(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+                      StepScalars* scalars) = 0;
 };
 
 /// Owns a stretch of a backend's memory, zeroed when made.
@@ -152,6 +166,9 @@ class Backend {
   /// True when a tensor of this shape has the same bytes in both layouts: no reorder is needed.
   virtual bool same_bytes(const TensorDesc& a, const TensorDesc& b) const = 0;
   /// True when parameters may be kept in this layout: it can be converted both ways, padding stays
+  /// True when plans read weights in this type from RoundedWeights, instead of converting them in
+  /// every step; the optimizers of this backend then write them.
+  virtual bool keeps_rounded_weights(DType) const { return false; }
   /// zero under elementwise updates, and no kernel owns its format.
   virtual bool storable(const TensorDesc& desc) const = 0;
   /// y += x[0], both of `desc`.

@@ -2,8 +2,8 @@
 // transposed convolution is the data gradient of a convolution run forward, so both are described
 // by one ConvProblem; only the roles of the tensors differ.
 //
-// Parameters may be f32 while activations are 16 bit: the weights are then cast into the workspace,
-// and the weight gradient is written in f32 directly or cast from a 16-bit one.
+// Weights are asked for in the type of the activations: the plan has them rounded by the optimizer.
+// Their gradient is that of f32 parameters: written in f32 directly, or cast from a 16-bit one.
 
 #include "ops/conv2d.h"
 
@@ -20,9 +20,9 @@ namespace {
 
 /// Offsets of what a call keeps in its workspace.
 struct Room {
-  std::size_t weights = 0;  ///< the weights or their gradient in the activations' type
-  std::size_t bias = 0;     ///< partial sums of the bias gradient
-  std::size_t engine = 0;   ///< cuDNN's own
+  std::size_t gradient = 0;  ///< the weights' in the activations' type
+  std::size_t bias = 0;      ///< partial sums of the bias gradient
+  std::size_t engine = 0;    ///< cuDNN's own
   std::size_t bytes = 0;
 };
 
@@ -32,13 +32,10 @@ struct ConvCall {
   Pass pass = Pass::forward;
   bool transposed = false;
   bool bias = false;
-  DType param_type = DType::f32;
+  DType param_type = DType::f32;       ///< of the weights, or of their gradient
   int out_rows = 0, out_channels = 0;  ///< of the operation's output, for the bias
   Room room;
 
-  bool casts_weights() const {
-    return pass != Pass::backward_weights && param_type != problem.dtype;
-  }
   /// The gradient comes out of cuDNN in another type than that of the parameters.
   bool casts_gradient() const {
     return pass == Pass::backward_weights && param_type != problem.written;
@@ -78,7 +75,8 @@ ConvCall make_call(const KernelQuery& query, bool transposed) {
   call.pass = query.pass;
   call.transposed = transposed;
   call.bias = op.bias;
-  call.param_type = query.params[0].dtype;
+  call.param_type =
+      call.pass == Pass::backward_weights ? query.params[0].dtype : query.inputs[0].dtype;
   const Shape &in = query.inputs[0].shape, &out = query.output.shape;
   call.out_rows = out.n * out.h * out.w;
   call.out_channels = out.c;
@@ -122,17 +120,13 @@ void run_engine(const Context& context, const ConvCall& call, ConvRunner& runner
                 const Bindings& b) {
   std::byte* workspace = workspace_begin(b.workspace);
   Tensors t = tensors(call, b);
-  const std::int64_t weights = call.problem.w.count();
   std::byte* param = t.w;
-  if (call.casts_weights()) {
-    launch_cast(context, param, call.param_type, workspace + call.room.weights, call.problem.dtype,
-                weights);
-  }
-  if (call.casts_weights() || call.casts_gradient()) t.w = workspace + call.room.weights;
+  if (call.casts_gradient()) t.w = workspace + call.room.gradient;
   if (t.x != nullptr && param != nullptr && t.y != nullptr) {
     runner.run(context, t.x, t.w, t.y, workspace + call.room.engine);
     if (call.casts_gradient()) {
-      launch_cast(context, t.w, call.problem.written, param, call.param_type, weights);
+      launch_cast(context, t.w, call.problem.written, param, call.param_type,
+                  call.problem.w.count());
     }
   }
   bias_after(context, call, b, workspace);
@@ -163,7 +157,7 @@ void add_engines(Context& context, const KernelQuery& query, ConvCall call, Offe
   const ConvPlans& found = find_conv_plans(context, call.problem);
   if (found.plans.empty()) refuse(reason, found.reason);
   for (const ConvPlanPtr& plan : found.plans) {
-    lay_out(call, plan->workspace_bytes, call.casts_weights() || call.casts_gradient());
+    lay_out(call, plan->workspace_bytes, call.casts_gradient());
     KernelOffer offer = conv_offer(query, call, plan->name);
     offer.make = [&context, call, plan, name = query_name(query)] {
       return make_run_kernel(

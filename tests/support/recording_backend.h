@@ -123,11 +123,13 @@ class RecordingBackend final : public ForwardingBackend {
         kernel->norm(gradients, all, scalars);
       });
     }
-    void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-                std::span<const UpdateGroup> groups, StepScalars* scalars) override {
-      std::vector<std::byte*> bases(slots.begin(), slots.end());
-      backend.take([this, weights, gradients, bases, all = copy(groups), scalars] {
-        kernel->update(weights, gradients, bases, all, scalars);
+    void update(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+                StepScalars* scalars) override {
+      std::vector<std::byte*> slots(arenas.slots.begin(), arenas.slots.end());
+      std::vector<RoundedWeights> rounded(arenas.rounded.begin(), arenas.rounded.end());
+      backend.take([this, weights = arenas.weights, gradients = arenas.gradients, slots, rounded,
+                    all = copy(groups), scalars] {
+        kernel->update({weights, gradients, slots, rounded}, all, scalars);
       });
     }
     static std::vector<UpdateGroup> copy(std::span<const UpdateGroup> groups) {

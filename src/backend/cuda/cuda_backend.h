@@ -19,13 +19,16 @@ class CudaBackend final : public Backend {
 
   std::string name() const override { return "cuda"; }
   std::string identity() const override;
-  int kernel_set() const override { return 2; }
+  int kernel_set() const override { return 3; }
   bool measurable() const override { return context_.has_device(); }
   bool supports(DType dtype) const override;
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override;
   /// What is found again from 16 bits would be too coarse.
   bool norms_in_place(DType dtype) const override { return dtype == DType::f32; }
   bool norms_with_sum(DType) const override { return true; }
+  bool keeps_rounded_weights(DType dtype) const override {
+    return dtype == DType::bf16 || dtype == DType::f16;
+  }
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override;
   std::string layout_name(Layout layout) const override;
   KernelPtr reorder(const TensorDesc& from, const TensorDesc& to) override;
