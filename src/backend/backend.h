@@ -128,6 +128,14 @@ enum class StepWork : std::uint8_t {
   end,          ///< end_step() into the ring y
 };
 
+/// Rows [rows, columns] of f32 that a batch has computed, to be kept until somebody reads them: row
+/// i goes to row first_sample % capacity + i, with first_sample of the scalars. `capacity` is a
+/// multiple of `rows`.
+struct RowRecipe {
+  int rows = 1, columns = 1;
+  std::uint64_t capacity = 1;
+};
+
 struct BatchRecipe;  // backend/batch_recipe.h
 
 /// Executes operations somewhere: `ref` (plain loops, the specification), `cpu`, `cuda`.
@@ -158,6 +166,9 @@ class Backend {
   virtual bool norms_in_place(DType) const { return false; }
   /// True when batch norms that keep their input can add a residual in training (BatchNorm::sum).
   virtual bool norms_with_sum(DType) const { return false; }
+  /// True when plans read weights in this type from RoundedWeights, instead of converting them in
+  /// every step; the optimizers of this backend then write them.
+  virtual bool keeps_rounded_weights(DType) const { return false; }
   /// Bytes of a tensor in a layout of this backend.
   virtual std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const = 0;
   virtual std::string layout_name(Layout layout) const = 0;
@@ -166,9 +177,6 @@ class Backend {
   /// True when a tensor of this shape has the same bytes in both layouts: no reorder is needed.
   virtual bool same_bytes(const TensorDesc& a, const TensorDesc& b) const = 0;
   /// True when parameters may be kept in this layout: it can be converted both ways, padding stays
-  /// True when plans read weights in this type from RoundedWeights, instead of converting them in
-  /// every step; the optimizers of this backend then write them.
-  virtual bool keeps_rounded_weights(DType) const { return false; }
   /// zero under elementwise updates, and no kernel owns its format.
   virtual bool storable(const TensorDesc& desc) const = 0;
   /// y += x[0], both of `desc`.
@@ -200,6 +208,8 @@ class Backend {
   /// Makes batches out of pictures that are resident: x[0] the pictures, x[1] labels of all, x[2]
   /// the epoch's order (u32), y the batch's pictures, w[0] its labels; null: not on this backend.
   virtual KernelPtr batch_maker(const BatchRecipe&) { return nullptr; }
+  /// Puts a batch's rows x[0] among those y of many batches; null: not on this backend.
+  virtual KernelPtr row_keeper(const RowRecipe&) { return nullptr; }
   /// True when work can be recorded. Between begin_recording() and end_recording() kernels are
   /// noted instead of run; nothing may be allocated, copied from or to the host, or waited for.
   virtual bool can_record() const { return false; }

@@ -64,6 +64,7 @@ class ForwardingBackend : public Backend {
   void synchronize() override { inner_.synchronize(); }
   KernelPtr step_work(StepWork work, DType dtype) override { return inner_.step_work(work, dtype); }
   KernelPtr batch_maker(const BatchRecipe& recipe) override { return inner_.batch_maker(recipe); }
+  KernelPtr row_keeper(const RowRecipe& recipe) override { return inner_.row_keeper(recipe); }
   bool can_record() const override { return inner_.can_record(); }
   void begin_recording() override { inner_.begin_recording(); }
   RecordingPtr end_recording() override { return inner_.end_recording(); }

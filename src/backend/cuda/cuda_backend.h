@@ -47,6 +47,7 @@ class CudaBackend final : public Backend {
   void synchronize() override;
   KernelPtr step_work(StepWork work, DType dtype) override;
   KernelPtr batch_maker(const BatchRecipe& recipe) override;
+  KernelPtr row_keeper(const RowRecipe& recipe) override;
   bool can_record() const override { return context_.has_device(); }
   void begin_recording() override;
   RecordingPtr end_recording() override;
