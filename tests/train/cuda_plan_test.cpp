@@ -9,6 +9,7 @@
 #include "backend/module.h"
 #include "layers/build_graph.h"
 #include "plan/executor.h"
+#include "plan/traffic.h"
 #include "train/session.h"
 
 namespace daybreak {
@@ -102,13 +103,16 @@ TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
         static_cast<double>(made.memory.arena_bytes) / 1048576.0,
         static_cast<double>(made.memory.arena_bytes) /
             static_cast<double>(made.memory.lower_bound));
+    const Traffic traffic = plan_traffic(graph, made);
+    std::printf("plan: %s: forward moves %.2f, backward %.2f of the floor of fused kernels\n",
+                to_string(dtype), traffic.forward.ratio(), traffic.backward.ratio());
+    EXPECT_LE(traffic.total().ratio(), 3.0);
+    EXPECT_GE(traffic.total().ratio(), 1.0);
     EXPECT_LE(bytes, 1.5 * floor) << "kernels name tensors more often than they must";
     EXPECT_LE(made.memory.arena_bytes, made.memory.lower_bound * 21 / 20);
   }
 }
 
-}  // namespace
-}  // namespace daybreak
 // The optimizer writes them in 16 bits: no step converts weights, which are read where they lie.
 TEST_F(CudaPlan, WeightsAreReadIn16BitsAsTheyAreKept) {
   const BackendPtr cuda = make_cuda_offers();
@@ -137,3 +141,5 @@ TEST_F(CudaPlan, WeightsAreReadIn16BitsAsTheyAreKept) {
   }
 }
 
+}  // namespace
+}  // namespace daybreak
