@@ -9,16 +9,21 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/command.h"
+#include "cli/json_text.h"
 #include "cli/model_source.h"
 #include "cli/picture_list.h"
+#include "cli/share_check.h"
 #include "core/parallel.h"
 #include "core/text.h"
+#include "data/bytes.h"
 #include "detect/draw.h"
 #include "io/atomic_file.h"
 #include "io/posix_file.h"
 #include "report/classification_metrics.h"
+#include "report/table.h"
 #include "report/text.h"
 #include "train/detector.h"
 #include "train/device.h"
@@ -36,9 +41,13 @@ struct DetectVerb {
   std::string nms_kind;
   double conf = 0.25;
   double nms = 0.45;
+  bool profile = false;
 };
 
 // ---- results ----------------------------------------------------------------------------------
+
+// More cannot be told apart in a picture, and finding places for their labels takes minutes.
+constexpr std::size_t kMostDrawn = 1000;
 
 /// A box in pixels of the picture, inside it.
 struct Corners {
@@ -72,21 +81,25 @@ Json to_json(const std::string& path, const Image& picture, const std::vector<De
   return {{"image", path}, {"width", picture.w}, {"height", picture.h}, {"detections", list}};
 }
 
-// "dog.png"; a number is added where two pictures of different folders have one name.
-std::string drawn_name(const std::string& path, std::map<std::string, int>& taken) {
+// "dog.png"; a number is added where two pictures have one name but for folder and ending.
+std::string drawn_name(const std::string& path, std::set<std::string>& taken) {
   const std::string stem = fs::path(path).stem().string();
-  const int count = ++taken[stem];
-  return count == 1 ? stem + ".png" : fmt::format("{}-{}.png", stem, count);
+  std::string name = stem + ".png";
+  for (int count = 2; !taken.insert(name).second; ++count) {
+    name = fmt::format("{}-{}.png", stem, count);
+  }
+  return name;
 }
 
 void draw(Image picture, const std::vector<Detection>& found, const std::vector<std::string>& names,
           const std::string& file) {
   convert_channels(picture, 3);
   std::vector<LabelledBox> boxes;
-  for (auto d = found.rbegin(); d != found.rend(); ++d) {  // the best one on top
-    const Corners c = corners(d->box, picture);
-    boxes.push_back({c.left, c.top, c.right, c.bottom, d->category,
-                     fmt::format("{} {:.0f}%", class_name(names, d->category), d->score * 100.0)});
+  for (std::size_t i = std::min(found.size(), kMostDrawn); i-- > 0;) {  // the best one on top
+    const Detection& d = found[i];
+    const Corners c = corners(d.box, picture);
+    boxes.push_back({c.left, c.top, c.right, c.bottom, d.category,
+                     fmt::format("{} {:.0f}%", class_name(names, d.category), d.score * 100.0)});
   }
   draw_boxes(picture.hwc.data(), picture.w, picture.h, boxes);
   const std::vector<std::uint8_t> png = encode_png(picture.view());
@@ -96,7 +109,7 @@ void draw(Image picture, const std::vector<Detection>& found, const std::vector<
 void print_found(const std::string& path, const Image& picture, double load_ms,
                  const DetectTimes& times, const std::vector<Detection>& found,
                  const std::vector<std::string>& names) {
-  fmt::print("{}: {} object{}, load {:.1f} ms, network {:.1f} ms, nms {:.2f} ms\n", path,
+  fmt::print("{}: {} object{}, load {:.1f} ms, network {:.1f} ms, nms {:.2f} ms\n", printable(path),
              found.size(), found.size() == 1 ? "" : "s", load_ms + times.fit_ms, times.network_ms,
              times.nms_ms);
   for (const Detection& d : found) {
@@ -104,6 +117,30 @@ void print_found(const std::string& path, const Image& picture, double load_ms,
     fmt::print("  {:>4.0f}%  {}  at {:.0f},{:.0f}  {:.0f} x {:.0f}\n", d.score * 100.0,
                class_name(names, d.category), c.left, c.top, c.right - c.left, c.bottom - c.top);
   }
+}
+
+// Where the network's time goes: batch norms are folded here, unlike in `bench layers`.
+void print_profile(Detector& detector) {
+  constexpr int kRounds = 50;
+  const std::vector<StepTime> times = detector.profile(kRounds);
+  double total = 0.0;
+  for (const StepTime& time : times) total += time.seconds;
+  Table table({{"layer"},
+               {"operation", Align::left, 40},
+               {"kernel", Align::left, 44},
+               {"ms", Align::right},
+               {"share", Align::right},
+               {"GFLOP/s", Align::right}});
+  for (const StepTime& time : times) {
+    const double gflops = static_cast<double>(time.step->flops) / time.seconds * 1e-9;
+    table.add_row({time.step->layer, time.step->op, time.step->kernel,
+                   fmt::format("{:.3f}", time.seconds * 1e3),
+                   fmt::format("{:.1f} %", 100.0 * time.seconds / total),
+                   gflops > 0.0 ? fmt::format("{:.0f}", gflops) : ""});
+  }
+  table.add_rule();
+  table.add_row({"total", "", "", fmt::format("{:.3f}", total * 1e3)});
+  fmt::print("{}", table.to_string());
 }
 
 DetectOptions detect_options(const DetectVerb& options) {
@@ -135,7 +172,7 @@ int run_detect(const DetectVerb& options, const CommonOptions& common) {
   if (!options.out.empty()) make_folder(options.out);
   const DetectOptions settings = detect_options(options);
   Json json = Json::array();
-  std::map<std::string, int> drawn;
+  std::set<std::string> drawn;
   int failed = 0;
   for (const std::string& path : pictures) {
     try {
@@ -149,6 +186,9 @@ int run_detect(const DetectVerb& options, const CommonOptions& common) {
         print_found(path, picture, load.count(), times, found, model.classes);
       }
       if (!options.out.empty()) {
+        if (found.size() > kMostDrawn && common.json != "-") {
+          fmt::print("  only the {} best are drawn\n", kMostDrawn);
+        }
         draw(picture, found, model.classes, options.out + "/" + drawn_name(path, drawn));
       }
       json.push_back(to_json(path, picture, found, model.classes));
@@ -158,10 +198,11 @@ int run_detect(const DetectVerb& options, const CommonOptions& common) {
       ++failed;
     }
   }
+  if (options.profile && common.json != "-") print_profile(detector);
   if (!options.out.empty()) {
-    write_file_atomically(options.out + "/detections.json", json.dump() + "\n");
+    write_file_atomically(options.out + "/detections.json", json_text(json) + "\n");
   }
-  write_json_result(common, json.dump());
+  write_json_result(common, json_text(json));
   if (failed == 0) return 0;
   std::cerr << fmt::format("daybreak: error: {} of {} pictures could not be read", failed,
                            pictures.size())
@@ -179,14 +220,15 @@ Command add_detect(CLI::App& app, CommonOptions& common) {
                    "pictures (JPEG or PNG), folders of them, lists (.txt, a path a line)")
       ->required();
   verb->add_option("--conf", options->conf, "least score of a box (default 0.25)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share_check());
   verb->add_option("--nms", options->nms,
                    "overlap above which the lower of two boxes is dropped (default 0.45)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share_check());
   verb->add_option("--nms-kind", options->nms_kind,
                    "how overlap is judged (default: the network's)")
       ->check(CLI::IsMember({"iou", "greedy", "diou", "soft_linear", "soft_gaussian"}));
   verb->add_option("--out", options->out, "folder for drawn pictures and detections.json");
+  verb->add_flag("--profile", options->profile, "also show where the network's time goes");
   return {verb, [options, &common] { return run_detect(*options, common); }};
 }
 

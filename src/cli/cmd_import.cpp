@@ -9,6 +9,7 @@
 
 #include "cli/class_names.h"
 #include "cli/command.h"
+#include "cli/json_text.h"
 #include "config/yaml_writer.h"
 #include "interop/darknet_import.h"
 #include "interop/darknet_new_heads.h"
@@ -163,7 +164,7 @@ int run_import(const ImportOptions& options, const CommonOptions& common) {
                                        {"seen", import.seen},
                                        {"classes", import.net.classes},
                                        {"dropped", import.net.dropped}};
-  write_json_result(common, json.dump());
+  write_json_result(common, json_text(json));
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/json_text.h"
 #include "cli/model_source.h"
 #include "cli/picture_list.h"
 #include "core/parallel.h"
@@ -46,7 +47,7 @@ int run_predict(const PredictOptions& options, const CommonOptions& common) {
     }
     json.push_back({{"image", path}, {"top", std::move(top)}});
   }
-  write_json_result(common, json.dump());
+  write_json_result(common, json_text(json));
   return 0;
 }
 

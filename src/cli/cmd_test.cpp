@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/share_check.h"
 #include "config/spec_names.h"
 #include "io/atomic_file.h"
 #include "report/detection_report.h"
@@ -143,10 +144,9 @@ std::string detection_json(const DetectionResult& result, const std::vector<std:
   const DetectionMetrics& metrics = result.metrics;
   Json json = {{"task", "detection"}, {"split", split}, {"n", metrics.pictures}};
   json["loss"] = result.loss;
-  if (std::isfinite(result.parts.sum())) {
-    json["loss_parts"] = {{"box", result.parts.box},
-                          {"objectness", result.parts.objectness},
-                          {"classes", result.parts.classes}};
+  if (result.parts.known()) {
+    json["loss_parts"] = {{"box", result.parts.box}, {"classes", result.parts.classes}};
+    put(json["loss_parts"], "objectness", result.parts.objectness);
   }
   put(json, "map50", metrics.map50);
   put(json, "map", metrics.map);
@@ -234,10 +234,13 @@ int test_detector(const TestRun& run) {
     fmt::print("{}: {} pictures, loss {}, mAP@0.5 {}, mAP {}\n", run.split,
                with_separators(metrics.pictures), metric_text(result.loss),
                share_text(metrics.map50), share_text(metrics.map));
-    if (std::isfinite(result.parts.sum())) {
-      fmt::print("loss by parts: boxes {}, objectness {}, classes {}\n",
-                 metric_text(result.parts.box), metric_text(result.parts.objectness),
-                 metric_text(result.parts.classes));
+    const LossParts& parts = result.parts;
+    if (parts.known()) {
+      const std::string objectness = std::isnan(parts.objectness)
+                                         ? std::string()
+                                         : ", objectness " + metric_text(parts.objectness);
+      fmt::print("loss by parts: boxes {}{}, classes {}\n", metric_text(parts.box), objectness,
+                 metric_text(parts.classes));
     }
     fmt::print("by VOC's rules: mAP {}, at 11 points {}\n",
                share_text(mean_of_known(result.voc_all)),
@@ -294,9 +297,9 @@ Command add_test(CLI::App& app, CommonOptions& common) {
   verb->add_option("--split", options->split, "train, val or test (default: val, else test)")
       ->check(CLI::IsMember({"auto", "train", "val", "test"}));
   verb->add_option("--min-top1", options->min_top1, "exit 1 when top-1 is below this share")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share_check());
   verb->add_option("--min-map", options->min_map, "exit 1 when mAP@0.5 is below this share")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share_check());
   verb->add_option("--boxes", options->boxes_file,
                    "write the true boxes and those found to FILE, in COCO's forms");
   auto* tta = verb->add_option("--tta", options->tta,

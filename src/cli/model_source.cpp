@@ -19,6 +19,11 @@ void add_model_options(CLI::App& verb, ModelSource& source) {
 }
 
 Model find_model(const std::string& verb, const ModelSource& source, const CommonOptions& common) {
+  if (source.model.ends_with(".cfg") || source.model.ends_with(".weights")) {
+    throw ConfigError("\"" + source.model +
+                      "\" is a file of Darknet's: first daybreak import darknet CFG WEIGHTS --out "
+                      "DIR, then give DIR/NET.yaml");
+  }
   Model model;
   model.weights = source.weights;
   if (fs::is_directory(source.model)) {

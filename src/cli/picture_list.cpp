@@ -24,11 +24,24 @@ bool is_picture_name(const fs::path& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
 }
 
+std::string no_pictures(std::size_t files, std::size_t folders) {
+  if (files > 0) {
+    return fmt::format("none of the {} files is a picture (.jpg, .jpeg, .png)", files);
+  }
+  if (folders > 0) {
+    return fmt::format(
+        "has folders ({}) but no pictures (.jpg, .jpeg, .png); name the folders that have them",
+        folders);
+  }
+  return "the folder is empty; expected pictures (.jpg, .jpeg, .png)";
+}
+
 void add_folder(const std::string& folder, std::vector<std::string>& pictures) {
   std::vector<std::string> found;
-  std::size_t others = 0;
+  std::size_t others = 0, folders = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
+    folders += entry.is_directory(error) ? 1 : 0;
     if (!entry.is_regular_file(error)) continue;
     if (is_picture_name(entry.path())) {
       found.push_back(entry.path().string());
@@ -37,22 +50,22 @@ void add_folder(const std::string& folder, std::vector<std::string>& pictures) {
     }
   }
   if (error) throw DataError(folder, "cannot read the folder: " + error.message());
-  if (found.empty()) {
-    throw DataError(folder,
-                    others == 0
-                        ? std::string("the folder is empty; expected pictures (.jpg, .jpeg, .png)")
-                        : fmt::format("none of the {} files is a picture (.jpg, .jpeg, "
-                                      ".png)",
-                                      others));
-  }
+  if (found.empty()) throw DataError(folder, no_pictures(others, folders));
   std::sort(found.begin(), found.end());
   pictures.insert(pictures.end(), found.begin(), found.end());
+}
+
+std::string without_margins(const std::string& line) {
+  const std::size_t begin = line.find_first_not_of(" \t");
+  if (begin == std::string::npos) return "";
+  return line.substr(begin, line.find_last_not_of(" \t") + 1 - begin);
 }
 
 // A picture a line; paths are relative to the list.
 void add_list(const std::string& list, std::vector<std::string>& pictures) {
   const std::size_t before = pictures.size();
-  for (const std::string& line : read_class_names(list)) {
+  for (const std::string& raw : read_class_names(list)) {
+    const std::string line = without_margins(raw);
     if (line.empty()) continue;
     const fs::path path(line);
     pictures.push_back(path.is_absolute() ? line : (fs::path(list).parent_path() / path).string());

@@ -22,6 +22,9 @@ void for_lines(const std::string& path,
   std::vector<std::uint8_t> bytes;
   read_file(path, limits::kMaxListFileBytes, bytes);
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.find('\0') != std::string_view::npos) {
+    throw DataError(printable(path), "holds binary data, expected text with a name a line");
+  }
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   for (std::int64_t number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());

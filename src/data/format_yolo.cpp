@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "config/yaml_reader.h"
@@ -297,8 +298,15 @@ std::shared_ptr<PictureStore> open_part(const SourceRequest& request,
   auto store = detection_store(request, description.base, description.classes);
   std::size_t without = 0;
   std::vector<std::uint8_t> bytes;
+  std::unordered_map<std::string, std::string> picture_of;  // by label
   for (std::string& picture : listing.pictures) {
     const std::string label = yolo_label_path(picture);
+    const auto [known, is_new] = picture_of.emplace(label, picture);
+    if (!is_new && known->second != picture) {
+      throw DataError(printable(label),
+                      fmt::format("would be the label of both {} and {}; rename one of them",
+                                  printable(known->second), printable(picture)));
+    }
     std::vector<LabelBox> boxes;
     if (exists(label)) {
       read_file(label, limits::kMaxLabelFileBytes, bytes);

@@ -134,6 +134,12 @@ std::vector<DarknetSection> parse_darknet_cfg(std::string_view text, const std::
                                         format_bytes(text.size()), format_bytes(kMaxBytes)));
     return {};
   }
+  if (text.find('\0') != std::string_view::npos) {
+    diagnostics.add({file},
+                    "holds binary data, expected a Darknet configuration (are CFG and "
+                    "WEIGHTS in this order?)");
+    return {};
+  }
   CfgParser parser(file, diagnostics);
   int number = 0;
   while (!text.empty()) {
@@ -159,16 +165,16 @@ const DarknetEntry* DarknetKeys::find(const std::string& key) const {
 int DarknetKeys::whole(const std::string& key, int fallback, int lo, int hi) {
   const DarknetEntry* entry = find(key);
   if (!entry) return fallback;
-  int value = fallback;
-  if (!read_value(entry->value, value)) {
+  const auto value = parse_int(entry->value);
+  if (!value) {
     error(key, fmt::format("must be a whole number, found {}", quote(entry->value)));
     return fallback;
   }
-  if (value < lo || value > hi) {
-    error(key, fmt::format("must be in {}..{}, found {}", lo, hi, value));
+  if (*value < lo || *value > hi) {
+    error(key, fmt::format("must be in {}..{}, found {}", lo, hi, *value));
     return fallback;
   }
-  return value;
+  return static_cast<int>(*value);
 }
 
 double DarknetKeys::number(const std::string& key, double fallback) {

@@ -57,6 +57,12 @@ void rename_into_place(const std::string& temporary, const std::string& target) 
 
 AtomicFile::AtomicFile(std::string target, std::uint64_t total_bytes)
     : target_(std::move(target)), folder_(folder_of(target_)), reserved_(total_bytes) {
+  // A rename would put a file in the place of a device or pipe.
+  struct stat status {};
+  if (::stat(target_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    throw DeviceError(fmt::format("{}: error: {}, a regular file cannot take its place", target_,
+                                  S_ISDIR(status.st_mode) ? "is a folder" : "is no regular file"));
+  }
   const auto create = [this](const std::string& name) {
     const int fd = open_retrying(name, O_RDWR | O_CREAT | O_EXCL, 0666);
     if (fd < 0) return errno;

@@ -25,23 +25,35 @@ struct Job {
   std::int64_t chunk = 0;       // elements of a task, a multiple of 4
 };
 
-// Elements [begin, end) of sample n; begin is a multiple of 4: one block gives four draws.
+// Elements [begin, end) of sample n; begin is a multiple of 4: one block gives four draws. Draws
+// are made some hundred at a time, then a channel's pixels are walked without divisions.
 template <typename T>
 void drop_chunk(const Job& job, const StepScalars& scalars, const T* src, T* dst, std::int64_t n,
                 std::int64_t begin, std::int64_t end) {
+  constexpr std::int64_t kDrawn = 512;
   const Draws draws(scalars.seed, Purpose::dropout, scalars.step,
                     (std::uint64_t{job.salt} << 32) + static_cast<std::uint32_t>(n));
   const Planes& p = job.p;
   const std::int64_t base = n * p.sample_stride;
   std::int64_t c = begin / p.pixels, q = begin % p.pixels;
-  for (std::int64_t i = begin; i < end; i += 4) {
-    const PhiloxBlock block = draws.block_at(static_cast<std::uint64_t>(i));
-    for (std::int64_t j = 0; j < std::min<std::int64_t>(4, end - i); ++j) {
+  bool drops[kDrawn];
+  for (std::int64_t i = begin; i < end; i += kDrawn) {
+    const std::int64_t count = std::min(kDrawn, end - i);
+    for (std::int64_t k = 0; k < count; k += 4) {
+      const PhiloxBlock block = draws.block_at(static_cast<std::uint64_t>(i + k));
+      for (int j = 0; j < 4; ++j) drops[k + j] = uniform_from_bits(block.v[j]) < job.drop;
+    }
+    for (std::int64_t k = 0; k < count;) {
+      const std::int64_t run = std::min(count - k, p.pixels - q);
       const std::int64_t at =
           base + c / p.lanes * p.plane_stride + q * p.pixel_stride + c % p.lanes;
-      const bool drops = uniform_from_bits(block.v[j]) < job.drop;
-      put(dst[at], drops ? 0.0f : to_float(src[at]) * job.keep_scale);
-      if (++q == p.pixels) {
+      for (std::int64_t r = 0; r < run; ++r) {
+        const std::int64_t to = at + r * p.pixel_stride;
+        put(dst[to], drops[k + r] ? 0.0f : to_float(src[to]) * job.keep_scale);
+      }
+      k += run;
+      q += run;
+      if (q == p.pixels) {
         q = 0;
         ++c;
       }

@@ -161,33 +161,52 @@ DAYBREAK_INLINE void backward_planes(const Job& job, std::int64_t begin, std::in
   }
 }
 
+// Output columns that row_range does at a time, and the widest window it takes.
+constexpr int kTile = 256, kWidest = 64;
+
 // Plain planes without winners (inference) and columns side by side: vectors along the row.
 bool runs_along_rows(const Job& job) {
   return job.op.pool == PoolKind::max && job.dtype == DType::f32 && !job.winners &&
-         job.in.lanes == 1 && job.in.pixel_stride == 1 && job.op.stride_w == 1;
+         job.in.lanes == 1 && job.in.pixel_stride == 1 && job.op.stride_w == 1 &&
+         job.op.size_w <= kWidest;
+}
+
+// best[k] = the larger of best[k] and values[k]; a NaN wins and stays.
+DAYBREAK_INLINE void take_larger(const float* values, int count, float* best) {
+#pragma omp simd
+  for (int k = 0; k < count; ++k) {
+    const float value = values[k];
+    best[k] = (value > best[k]) | (value != value) ? value : best[k];
+  }
+}
+
+// The maximum of a window is that of its columns' maxima: size_h + size_w values instead of their
+// product.
+DAYBREAK_INLINE void pool_row(const Job& job, const float* x, int oh, float* y) {
+  const Pool& op = job.op;
+  const int top = oh * op.stride_h - op.pad_top;
+  const int bottom = std::min(top + op.size_h, job.in.height);
+  float tall[kTile + kWidest];
+  for (int begin = 0; begin < job.out.width; begin += kTile) {
+    const int count = std::min(kTile, job.out.width - begin);
+    const int columns = count + op.size_w - 1, left = begin - op.pad_left;
+    const int from = std::min(columns, std::max(0, -left));
+    const int inside = std::min(columns, job.in.width - left) - from;
+    std::fill_n(tall, columns, -std::numeric_limits<float>::infinity());
+    for (int h = std::max(top, 0); h < bottom; ++h) {
+      take_larger(x + std::int64_t{h} * job.in.width + left + from, inside, tall + from);
+    }
+    std::copy_n(tall, count, y + begin);
+    for (int kw = 1; kw < op.size_w; ++kw) take_larger(tall + kw, count, y + begin);
+  }
 }
 
 DAYBREAK_MULTIARCH void row_range(const Job& job, std::int64_t begin, std::int64_t end) {
-  const Pool& op = job.op;
   for (std::int64_t i = begin; i < end; ++i) {
+    const float* x = reinterpret_cast<const float*>(job.x) + job.in.offset(i);
+    float* y = as(job.y) + job.out.offset(i);
     for (int oh = 0; oh < job.out.height; ++oh) {
-      float* y = as(job.y) + job.out.offset(i) + std::int64_t{oh} * job.out.width;
-      std::fill_n(y, job.out.width, -std::numeric_limits<float>::infinity());
-      const int top = oh * op.stride_h - op.pad_top;
-      const int bottom = std::min(top + op.size_h, job.in.height);
-      for (int h = std::max(top, 0); h < bottom; ++h) {
-        const float* row = reinterpret_cast<const float*>(job.x) + job.in.offset(i) +
-                           std::int64_t{h} * job.in.width;
-        for (int kw = 0; kw < op.size_w; ++kw) {
-          const int shift = kw - op.pad_left;
-          const int last = std::min(job.out.width, job.in.width - shift);
-#pragma omp simd
-          for (int ow = std::max(0, -shift); ow < last; ++ow) {
-            const float value = row[ow + shift];
-            y[ow] = (value > y[ow]) | (value != value) ? value : y[ow];  // a NaN wins and stays
-          }
-        }
-      }
+      pool_row(job, x, oh, y + std::int64_t{oh} * job.out.width);
     }
   }
 }

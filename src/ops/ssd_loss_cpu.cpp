@@ -13,8 +13,6 @@
 namespace daybreak {
 namespace {
 
-using Box4 = BoxT<double>;
-
 // What is known when the plan is made.
 struct Setup {
   int classes = 1, samples = 1, truths = 1;
@@ -84,32 +82,9 @@ void check_categories(const Job& job) {
 
 void match_picture(const Job& job, std::int64_t n) {
   const std::int64_t places = static_cast<std::int64_t>(job.s.places.size());
-  const float* rows = job.rows(n);
   std::int32_t* match = job.work.match + n * places;
-  std::int32_t* forced = job.work.forced + n * job.s.truths;
-  double* best_of_truth = job.work.best + n * job.s.truths;
-  std::fill(best_of_truth, best_of_truth + job.s.truths, -1.0);
-  std::fill(forced, forced + job.s.truths, -1);
-  for (std::int64_t p = 0; p < places; ++p) {
-    const SsdPlace& place = job.s.places[static_cast<std::size_t>(p)];
-    const Box4 prior{place.cx, place.cy, place.w, place.h};
-    double best = -1.0;
-    match[p] = -1;
-    for (int m = 0; m < job.s.truths; ++m) {
-      if (!ssd_is_used(rows + 5 * m)) continue;
-      const double overlap = iou_of(prior, ssd_box(rows + 5 * m));
-      if (overlap > best_of_truth[m]) {
-        best_of_truth[m] = overlap;
-        forced[m] = static_cast<std::int32_t>(p);
-      }
-      if (!(overlap > best)) continue;
-      best = overlap;
-      if (overlap >= job.s.match_iou) match[p] = m;
-    }
-  }
-  for (int m = 0; m < job.s.truths; ++m) {
-    if (ssd_is_used(rows + 5 * m) && forced[m] >= 0) match[forced[m]] = m;
-  }
+  ssd_match(job.s.places, job.rows(n), job.s.truths, job.s.match_iou, match,
+            job.work.forced + n * job.s.truths, job.work.best + n * job.s.truths);
   job.work.positives[n] = static_cast<std::int32_t>(places - std::count(match, match + places, -1));
 }
 

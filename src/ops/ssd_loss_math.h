@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "ops/box_overlap.h"
 #include "ops/ssd_loss.h"
@@ -51,6 +53,33 @@ DAYBREAK_DEVICE inline bool ssd_is_used(const float* row) {
 }
 DAYBREAK_DEVICE inline BoxT<double> ssd_box(const float* row) {
   return {row[1], row[2], row[3], row[4]};
+}
+
+/// The truth that each anchor learns, -1 for the background, in `match` [places]; `forced` and
+/// `best` [truths] are scratch: the best anchor of a truth and its overlap. On the host.
+inline void ssd_match(std::span<const SsdPlace> places, const float* rows, int truths,
+                      double match_iou, std::int32_t* match, std::int32_t* forced, double* best) {
+  std::fill(best, best + truths, -1.0);
+  std::fill(forced, forced + truths, -1);
+  for (std::size_t p = 0; p < places.size(); ++p) {
+    const BoxT<double> prior{places[p].cx, places[p].cy, places[p].w, places[p].h};
+    double most = -1.0;
+    match[p] = -1;
+    for (int m = 0; m < truths; ++m) {
+      if (!ssd_is_used(rows + 5 * m)) continue;
+      const double overlap = iou_of(prior, ssd_box(rows + 5 * m));
+      if (overlap > best[m]) {
+        best[m] = overlap;
+        forced[m] = static_cast<std::int32_t>(p);
+      }
+      if (!(overlap > most)) continue;
+      most = overlap;
+      if (overlap >= match_iou) match[p] = m;
+    }
+  }
+  for (int m = 0; m < truths; ++m) {
+    if (ssd_is_used(rows + 5 * m) && forced[m] >= 0) match[forced[m]] = m;
+  }
 }
 
 /// A number of 64 bits that orders as `value` does; -0 counts as 0. Never 0 itself but for one

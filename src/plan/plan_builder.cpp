@@ -25,7 +25,8 @@ PlanBuilder::PlanBuilder(const Graph& graph_in, Backend& backend_in, const PlanR
       versions_(graph_in.values.size()),
       weights_(graph_in.params.size(), kNone),
       rounded_(graph_in.params.size(), kNone),
-      gradients_(graph_in.params.size(), kNone) {
+      gradients_(graph_in.params.size(), kNone),
+      statistics_(graph_in.values.size(), kNone) {
   plan.request = request_in;
   plan.value_tensor.assign(graph.values.size(), kNone);
   plan.value_gradient.assign(graph.values.size(), kNone);
@@ -153,6 +154,11 @@ TensorId PlanBuilder::weight_as(const GraphNode& node, std::size_t index, const 
 TensorId PlanBuilder::gradient_tensor(ParamId param) {
   DAYBREAK_ASSERT(layouts.desc[param].has_value());
   return param_tensor(gradients_, param, Place::gradient);
+}
+
+TensorId PlanBuilder::new_statistics(const GraphNode& node) {
+  const Shape shape{2, plan.shapes[node.output].c, 1, 1};
+  return new_tensor(node.layer + " statistics", plain_desc(shape, param_dtype()));
 }
 
 KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {

@@ -23,7 +23,7 @@ std::uint64_t list_bytes(const Plan& plan, const std::vector<TensorId>& ids) {
 }
 
 // Running statistics are moved on by the forward pass of a training.
-std::uint64_t statistics_bytes(const Graph& graph, const Plan& plan, const PlanStep& step) {
+std::uint64_t running_bytes(const Graph& graph, const Plan& plan, const PlanStep& step) {
   if (plan.request.mode != Mode::train || step.pass != Pass::forward) return 0;
   std::uint64_t bytes = 0;
   for (const TensorId id : step.w) {
@@ -47,7 +47,7 @@ std::uint64_t moved_by(const Graph& graph, const Plan& plan, const PlanStep& ste
   }
   return x + y + list_bytes(plan, step.dx) + list_bytes(plan, step.w) + list_bytes(plan, step.dw) +
          tensor_bytes(plan, step.dy) + tensor_bytes(plan, step.aux) +
-         statistics_bytes(graph, plan, step);
+         tensor_bytes(plan, step.statistics) + running_bytes(graph, plan, step);
 }
 
 bool is_product(OpKind kind) {

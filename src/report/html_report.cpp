@@ -127,6 +127,13 @@ std::vector<Plot> report_plots(const ReportData& data) {
   add_epoch_series(parts, data, "classes", column(data, &EpochRow::val_classes), 2);
   if (!parts.series.empty()) plots.push_back(std::move(parts));
 
+  Plot train_parts = plot_by_epoch(data, "parts of the training loss by epoch");
+  train_parts.y.label = "loss";
+  add_epoch_series(train_parts, data, "boxes", column(data, &EpochRow::train_box), 0);
+  add_epoch_series(train_parts, data, "objectness", column(data, &EpochRow::train_objectness), 1);
+  add_epoch_series(train_parts, data, "classes", column(data, &EpochRow::train_classes), 2);
+  if (!train_parts.series.empty()) plots.push_back(std::move(train_parts));
+
   Plot accuracy = plot_by_epoch(data, "accuracy by epoch");
   accuracy.y.label = "accuracy";
   add_epoch_series(accuracy, data, "train", data.train_top1, 0);

@@ -25,8 +25,10 @@ constexpr const char* kHeader =
     "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/top1,val/top5,img/s";
 constexpr const char* kDetectionHeader =
     "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/map50,val/map,img/s,"
-    "val/box,val/objectness,val/classes";
+    "val/box,val/objectness,val/classes,train/box,train/objectness,train/classes";
 constexpr const char* kStepHeader = "step,lr,momentum,train/loss";
+constexpr const char* kDetectionStepHeader =
+    "step,lr,momentum,train/loss,train/box,train/objectness,train/classes";
 
 // The shortest text that reads back as the same number; empty for kNoValue.
 std::string cell(double value) {
@@ -44,8 +46,10 @@ std::string row_text(const EpochRow& row, bool detection) {
       cell(row.val_loss), cell(detection ? row.val_map50 : row.val_top1),
       cell(detection ? row.val_map : row.val_top5), fixed_cell(row.images_per_second, 1));
   if (detection) {
-    text += fmt::format(",{},{},{}", cell(row.val_box), cell(row.val_objectness),
-                        cell(row.val_classes));
+    for (const double part : {row.val_box, row.val_objectness, row.val_classes, row.train_box,
+                              row.train_objectness, row.train_classes}) {
+      text += "," + cell(part);
+    }
   }
   return text + '\n';
 }
@@ -74,7 +78,7 @@ std::optional<std::array<std::string_view, N>> split_cells(std::string_view line
   return cells;
 }
 
-constexpr std::size_t kCells = 11, kDetectionCells = 14;
+constexpr std::size_t kCells = 11, kDetectionCells = 17;
 
 std::optional<EpochRow> parse_row(std::string_view line, bool detection) {
   std::array<std::string_view, kDetectionCells> cells;
@@ -103,12 +107,32 @@ std::optional<EpochRow> parse_row(std::string_view line, bool detection) {
       &row.images_per_second,
       &row.val_box,
       &row.val_objectness,
-      &row.val_classes};
+      &row.val_classes,
+      &row.train_box,
+      &row.train_objectness,
+      &row.train_classes};
   const std::size_t count = (detection ? kDetectionCells : kCells) - counts.size();
   for (std::size_t i = 0; i < count; ++i) {
     if (!parse_cell(cells[i + counts.size()], *figures[i])) return std::nullopt;
   }
   return row;
+}
+
+// The columns of steps.csv after the step; the last three are a detector's.
+constexpr double StepSample::*kStepFigures[] = {&StepSample::lr,         &StepSample::momentum,
+                                                &StepSample::loss,       &StepSample::box,
+                                                &StepSample::objectness, &StepSample::classes};
+constexpr std::size_t kPlainStepFigures = 3, kDetectionStepFigures = 6;
+
+template <std::size_t Cells>
+std::optional<StepSample> parse_step(std::string_view line) {
+  const auto cells = split_cells<Cells>(line);
+  StepSample point;
+  if (!cells || !parse((*cells)[0], point.step)) return std::nullopt;
+  for (std::size_t i = 1; i < Cells; ++i) {
+    if (!parse_cell((*cells)[i], point.*kStepFigures[i - 1])) return std::nullopt;
+  }
+  return point;
 }
 
 // Lines that end in a line feed, so a row that a crash cut short is not among them.
@@ -174,58 +198,61 @@ void ResultsCsv::add(const EpochRow& row) {
   rows_.push_back(row);
 }
 
-StepCurve::StepCurve() {
+StepCurve::StepCurve(bool detection) : detection_(detection) {
   points_.reserve(kMaxPoints + 1);
+  clear_sum();
+}
+
+void StepCurve::clear_sum() {
+  sum_ = {};
+  sum_.box = sum_.objectness = sum_.classes = 0.0;
+  pending_ = 0;
 }
 
 void StepCurve::add(const StepSample& sample) {
-  sum_.lr += sample.lr;
-  sum_.momentum += sample.momentum;
-  sum_.loss += sample.loss;
+  for (const auto figure : kStepFigures) sum_.*figure += sample.*figure;
   if (++pending_ < stride_) return;
-  const auto count = static_cast<double>(pending_);
-  points_.push_back({sample.step, sum_.lr / count, sum_.momentum / count, sum_.loss / count});
-  sum_ = {};
-  pending_ = 0;
+  points_.push_back({sample.step});
+  for (const auto figure : kStepFigures) {
+    points_.back().*figure = sum_.*figure / static_cast<double>(pending_);
+  }
+  clear_sum();
   if (points_.size() >= kMaxPoints) halve();
 }
 
 void StepCurve::halve() {
   const std::size_t half = points_.size() / 2;
   for (std::size_t i = 0; i < half; ++i) {
-    const StepSample& a = points_[2 * i];
-    const StepSample& b = points_[2 * i + 1];
-    points_[i] = {b.step, (a.lr + b.lr) / 2, (a.momentum + b.momentum) / 2, (a.loss + b.loss) / 2};
+    const StepSample a = points_[2 * i], b = points_[2 * i + 1];
+    points_[i].step = b.step;
+    for (const auto figure : kStepFigures) points_[i].*figure = (a.*figure + b.*figure) / 2;
   }
   points_.resize(half);
   stride_ *= 2;
 }
 
 void StepCurve::save(const std::string& path) const {
-  std::string text = std::string(kStepHeader) + '\n';
+  std::string text = std::string(detection_ ? kDetectionStepHeader : kStepHeader) + '\n';
+  const std::size_t figures = detection_ ? kDetectionStepFigures : kPlainStepFigures;
   for (const StepSample& point : points_) {
-    text += fmt::format("{},{},{},{}\n", point.step, cell(point.lr), cell(point.momentum),
-                        cell(point.loss));
+    text += std::to_string(point.step);
+    for (std::size_t i = 0; i < figures; ++i) text += "," + cell(point.*kStepFigures[i]);
+    text += '\n';
   }
   write_file_atomically(path, text);
 }
 
 void StepCurve::load(const std::string& path, std::int64_t last_step) {
   points_.clear();
-  sum_ = {};
-  pending_ = 0;
+  clear_sum();
   stride_ = 1;
   const std::string text = text_of_file(path);
   const std::vector<std::string_view> lines = whole_lines(text);
-  if (lines.empty() || lines[0] != kStepHeader) return;
+  if (lines.empty() || lines[0] != (detection_ ? kDetectionStepHeader : kStepHeader)) return;
   for (std::size_t i = 1; i < lines.size() && points_.size() < kMaxPoints - 1; ++i) {
-    const auto cells = split_cells<4>(lines[i]);
-    StepSample point;
-    if (!cells || !parse((*cells)[0], point.step) || !parse_cell((*cells)[1], point.lr) ||
-        !parse_cell((*cells)[2], point.momentum) || !parse_cell((*cells)[3], point.loss)) {
-      continue;
-    }
-    if (point.step <= last_step) points_.push_back(point);
+    const auto point = detection_ ? parse_step<1 + kDetectionStepFigures>(lines[i])
+                                  : parse_step<1 + kPlainStepFigures>(lines[i]);
+    if (point && point->step <= last_step) points_.push_back(*point);
   }
   if (points_.size() >= 2) {
     const std::int64_t gap = points_[1].step - points_[0].step;

@@ -33,6 +33,9 @@ struct EpochRow {
   double val_box = kNoValue;  ///< parts of a detector's val_loss
   double val_objectness = kNoValue;
   double val_classes = kNoValue;
+  double train_box = kNoValue;  ///< parts of its train_loss
+  double train_objectness = kNoValue;
+  double train_classes = kNoValue;
   double images_per_second = kNoValue;  ///< of the epoch's training
 };
 
@@ -65,6 +68,7 @@ struct StepSample {
   double lr = 0.0;
   double momentum = 0.0;
   double loss = 0.0;
+  double box = kNoValue, objectness = kNoValue, classes = kNoValue;  ///< parts of a detector's loss
 };
 
 /// Samples of every step thinned to at most `kMaxPoints` averages over equally many steps: when it
@@ -73,19 +77,22 @@ class StepCurve {
  public:
   static constexpr std::size_t kMaxPoints = 2000;
 
-  StepCurve();
+  /// `detection`: with the parts of the loss.
+  explicit StepCurve(bool detection = false);
   /// Allocates nothing: memory is taken by the constructor.
   void add(const StepSample& sample);
   const std::vector<StepSample>& points() const { return points_; }
 
-  /// steps.csv: step, lr, momentum, train/loss; replaced atomically.
+  /// steps.csv: step, lr, momentum, train/loss, of detectors its parts; replaced atomically.
   void save(const std::string& path) const;
   /// Goes on with a saved curve up to `last_step`; a missing or damaged file gives an empty curve.
   void load(const std::string& path, std::int64_t last_step);
 
  private:
   void halve();
+  void clear_sum();
 
+  bool detection_ = false;
   std::vector<StepSample> points_;
   std::int64_t stride_ = 1;  // steps a point covers
   std::int64_t pending_ = 0;

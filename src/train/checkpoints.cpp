@@ -13,6 +13,12 @@ namespace {
 
 constexpr const char* kFormat = "daybreak-checkpoint 1";
 
+// Of the epoch under way, where they are known.
+constexpr std::pair<const char*, double LossParts::*> kEpochParts[] = {
+    {"epoch_box", &LossParts::box},
+    {"epoch_objectness", &LossParts::objectness},
+    {"epoch_classes", &LossParts::classes}};
+
 std::string text_of(const std::deque<double>& values) {
   std::string text;
   for (double value : values) text += (text.empty() ? "" : " ") + format_float(value);
@@ -76,6 +82,10 @@ CheckpointData checkpoint_of(Session& session, const TrainingState& state,
   meta["samples"] = std::to_string(state.samples);
   meta["seconds"] = format_float(state.seconds);
   meta["epoch_loss"] = format_float(state.epoch_loss);
+  for (const auto& [key, part] : kEpochParts) {
+    const double value = state.epoch_parts.*part;
+    if (state.epoch_steps > 0 && std::isfinite(value)) meta[key] = format_float(value);
+  }
   meta["epoch_steps"] = std::to_string(state.epoch_steps);
   meta["epoch_correct"] = std::to_string(state.epoch_correct);
   meta["epoch_samples"] = std::to_string(state.epoch_samples);
@@ -113,6 +123,10 @@ TrainingState restore_checkpoint(Session& session, const CheckpointData& data) {
   state.seconds = meta.number("seconds");
   state.epoch_loss = meta.number("epoch_loss");
   state.epoch_steps = meta.integer("epoch_steps");
+  for (const auto& [key, part] : kEpochParts) {
+    if (state.epoch_steps == 0) continue;
+    state.epoch_parts.*part = meta.has(key) ? meta.number(key) : kNoValue;
+  }
   state.epoch_correct = meta.integer("epoch_correct");
   state.epoch_samples = meta.integer("epoch_samples");
   state.epoch_seconds = meta.number("epoch_seconds");

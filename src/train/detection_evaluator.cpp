@@ -12,14 +12,16 @@ namespace {
 class HeadRunner {
  public:
   HeadRunner(Executor& executor, PlanId plan)
-      : executor_(executor), plan_(plan), recorder_(executor.backend(), "evaluations") {
+      : executor_(executor),
+        plan_(plan),
+        recorder_(executor.backend(), "evaluations"),
+        loss_(executor.graph()) {
     const Graph& graph = executor.graph();
     const Shape& input = executor.plan(plan).shapes[graph.input(InputRole::image)];
     for (const DetectionHead& head : graph.heads) {
       const Shape& map = executor.plan(plan).shapes[head.raw];
       maps_.push_back({map.h, map.w, input.h, input.w});
       shapes_.push_back(map);
-      losses_.push_back(parted_loss(graph, head));
     }
     values_.resize(maps_.size());
     raw_.resize(maps_.size());
@@ -46,18 +48,9 @@ class HeadRunner {
   }
   const std::vector<HeadMap>& maps() const { return maps_; }
 
-  // Adds what the loss of the batch consists of, times its pictures.
-  void add_parts(const Batch& batch, LossParts& sums) const {
-    for (std::size_t h = 0; h < losses_.size(); ++h) {
-      LossParts one;
-      if (losses_[h]) {
-        one = loss_parts(*losses_[h]->op, shapes_[h], values_[h].data(), batch.boxes.data(),
-                         batch.max_boxes, batch.count);
-      }
-      sums.box += one.box;
-      sums.objectness += one.objectness;
-      sums.classes += one.classes;
-    }
+  // What the loss of the batch consists of.
+  LossParts parts(const Batch& batch, double loss) {
+    return loss_.parts(shapes_, values_, batch.boxes.data(), batch.max_boxes, loss);
   }
 
  private:
@@ -67,7 +60,7 @@ class HeadRunner {
   Recorder::Known known_;
   std::vector<HeadMap> maps_;
   std::vector<Shape> shapes_;
-  std::vector<const GraphNode*> losses_;  ///< null: without parts
+  PartedLoss loss_;
   std::vector<std::vector<float>> values_;
   std::vector<const float*> raw_;
 };
@@ -101,8 +94,9 @@ DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loa
   for (std::int64_t done = 0; done < data.size();) {
     const Batch& batch = loader.next();
     // The last batch repeats its last sample; its loss counts as far as it has samples.
-    result.loss += runner.run(batch) * batch.count;
-    runner.add_parts(batch, result.parts);
+    const double loss = runner.run(batch);
+    result.loss += loss * batch.count;
+    result.parts += runner.parts(batch, loss).times(batch.count);
     for (int i = 0; i < batch.count; ++i) {
       const std::int64_t sample = batch.indices[static_cast<std::size_t>(i)];
       const auto [w, h] = data.picture_size(sample);
@@ -121,9 +115,7 @@ DetectionResult evaluate_detections(Executor& executor, PlanId plan, Loader& loa
   }
   const auto pictures = static_cast<double>(std::max<std::int64_t>(1, data.size()));
   result.loss /= pictures;
-  result.parts.box /= pictures;
-  result.parts.objectness /= pictures;
-  result.parts.classes /= pictures;
+  result.parts = result.parts.times(1.0 / pictures);
   result.metrics = precision.coco();
   result.voc_all = precision.voc(VocCurve::all_points);
   result.voc_eleven = precision.voc(VocCurve::eleven_points);

@@ -28,7 +28,7 @@ struct FoundSample {
 /// What an evaluation of a detector found.
 struct DetectionResult {
   double loss = 0.0;                        ///< the network's own, mean over the pictures
-  LossParts parts;                          ///< of the loss, likewise; NaN with an ssd head
+  LossParts parts;                          ///< of the loss, likewise
   DetectionMetrics metrics;                 ///< COCO's; -1 where there is nothing to find
   std::vector<double> voc_all, voc_eleven;  ///< of each class by VOC's two rules; -1 without truth
   std::vector<FoundSample> samples;         ///< of the first pictures

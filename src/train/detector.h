@@ -30,6 +30,9 @@ class Detector {
                                 DetectTimes* times = nullptr);
   int classes() const { return classes_; }
 
+  /// Seconds of every step of the network, medians over `rounds` runs on the last picture.
+  std::vector<StepTime> profile(int rounds) { return executor_->profile(plan_, rounds); }
+
  private:
   InputSpec input_;
   std::unique_ptr<Executor> executor_;

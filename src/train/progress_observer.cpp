@@ -40,10 +40,12 @@ void ProgressObserver::on_epoch(const EpochEvent& event) {
                             {"val acc", event.row.val_top1},
                             {"ema acc", event.others.ema}};
   const Metric found[] = {
-      {"loss", event.row.train_loss},     {"val loss", event.row.val_loss},
-      {"map50", event.row.val_map50},     {"map", event.row.val_map},
-      {"box", event.row.val_box},         {"objectness", event.row.val_objectness},
-      {"classes", event.row.val_classes}, {"ema map50", event.others.ema}};
+      {"loss", event.row.train_loss},           {"box", event.row.train_box},
+      {"object", event.row.train_objectness},   {"class", event.row.train_classes},
+      {"val loss", event.row.val_loss},         {"val box", event.row.val_box},
+      {"val object", event.row.val_objectness}, {"val class", event.row.val_classes},
+      {"map50", event.row.val_map50},           {"map", event.row.val_map},
+      {"ema map50", event.others.ema}};
   EpochSummary summary;
   summary.metrics = metrics;
   if (detects_) summary.metrics = found;

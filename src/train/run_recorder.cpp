@@ -110,6 +110,7 @@ RunRecorder::RunRecorder(Session& session, std::string run_dir, std::string laye
     : session_(session),
       run_dir_(std::move(run_dir)),
       csv_(run_dir_ + "/results.csv", resumed_epoch, session.is_detector()),
+      curve_(session.is_detector()),
       events_(run_dir_) {
   if (resumed_step > 0) curve_.load(run_dir_ + "/steps.csv", resumed_step);
   fill_static_parts(layers_text);
@@ -151,7 +152,9 @@ void RunRecorder::fill_static_parts(const std::string& layers_text) {
 }
 
 void RunRecorder::on_step(const StepEvent& event) {
-  curve_.add({event.state.step, event.knobs.lr, event.knobs.momentum, event.report.loss});
+  const StepReport& report = event.report;
+  curve_.add({event.state.step, event.knobs.lr, event.knobs.momentum, report.loss, report.parts.box,
+              report.parts.objectness, report.parts.classes});
 }
 
 void RunRecorder::on_epoch(const EpochEvent& event) {
@@ -208,10 +211,12 @@ void RunRecorder::add_others(const EpochEvent& event) {
 void RunRecorder::add_detection(const EpochEvent& event) {
   const EpochRow& row = event.row;
   events_.scalar("val/loss", row.step, row.val_loss);
-  if (std::isfinite(row.val_box)) {
-    events_.scalar("val/box", row.step, row.val_box);
-    events_.scalar("val/objectness", row.step, row.val_objectness);
-    events_.scalar("val/classes", row.step, row.val_classes);
+  const std::pair<const char*, double> parts[] = {
+      {"train/box", row.train_box},           {"train/objectness", row.train_objectness},
+      {"train/classes", row.train_classes},   {"val/box", row.val_box},
+      {"val/objectness", row.val_objectness}, {"val/classes", row.val_classes}};
+  for (const auto& [name, value] : parts) {
+    if (std::isfinite(value)) events_.scalar(name, row.step, value);
   }
   events_.scalar("val/map50", row.step, row.val_map50);
   events_.scalar("val/map", row.step, row.val_map);

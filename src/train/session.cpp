@@ -263,6 +263,9 @@ void Session::plan_phases() {
     request.frozen = frozen_params(graph, phase.freeze, phase.mark);
     request.keep = {graph.loss};
     if (!is_detector_) request.keep.push_back(graph.prediction);
+    if (is_detector_ && !backend_->can_record()) {  // for the parts of its loss
+      for (const DetectionHead& head : graph.heads) request.keep.push_back(head.raw);
+    }
     if (graph.topk != kNone) request.keep.push_back(graph.topk);
     PhaseRuntime runtime;
     runtime.loader = loader_options(phase.batch, phase.image);

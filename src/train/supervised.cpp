@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace daybreak {
@@ -28,6 +29,7 @@ void Supervised::queue(const StepPlans& plans, BatchFeeder& feeder, const StepKn
   scalars.grad_scale = 1.0f / static_cast<float>(knobs.micro_batches);
   if (samples_.empty()) first_update_ = scalars.update;
   std::int64_t samples = 0;
+  LossParts parts{0.0, 0.0, 0.0};
   for (int part = 0; part < knobs.micro_batches; ++part) {
     // Each part draws its own dropout masks.
     scalars.step = knobs.step * static_cast<std::uint64_t>(knobs.micro_batches) +
@@ -39,9 +41,11 @@ void Supervised::queue(const StepPlans& plans, BatchFeeder& feeder, const StepKn
     const PlanId plan = batch.full ? sized.full : sized.partial;
     if (batch.host != nullptr) upload(plan, *batch.host);
     runner_.queue({plan, part == 0, part + 1 == knobs.micro_batches}, feeder.maker(plan));
+    parts += batch.host != nullptr ? parts_of(plan, *batch.host) : LossParts{};
     samples += batch.count;
   }
   samples_.push_back(samples);
+  parts_.push_back(parts.times(1.0 / knobs.micro_batches));
 }
 
 std::vector<StepReport> Supervised::collect() {
@@ -51,6 +55,7 @@ std::vector<StepReport> Supervised::collect() {
     const StepRecord& record = records[i];
     StepReport report;
     report.loss = record.loss;
+    report.parts = parts_[i];
     report.correct = record.hits;
     report.samples = samples_[i];
     report.gradient_norm = record.grad_norm;
@@ -61,6 +66,7 @@ std::vector<StepReport> Supervised::collect() {
     reports.push_back(report);
   }
   samples_.clear();
+  parts_.clear();
   return reports;
 }
 
@@ -104,6 +110,24 @@ void Supervised::upload(PlanId plan, const Batch& batch) {
     const std::size_t floats = batch.boxes.size() / batch.labels.size() * count;
     executor_.upload(plan, InputRole::boxes, batch.boxes.data(), floats * sizeof(float));
   }
+}
+
+LossParts Supervised::parts_of(PlanId plan, const Batch& batch) {
+  const Graph& graph = executor_.graph();
+  const std::vector<ValueId>& kept = executor_.plan(plan).request.keep;
+  const auto is_kept = [&](const DetectionHead& head) {
+    return std::find(kept.begin(), kept.end(), head.raw) != kept.end();
+  };
+  const bool known = parted_loss_.known() && !executor_.backend().can_record();
+  if (!known || !std::all_of(graph.heads.begin(), graph.heads.end(), is_kept)) return {};
+  head_shapes_.clear();
+  head_values_.resize(graph.heads.size());
+  for (std::size_t h = 0; h < graph.heads.size(); ++h) {
+    head_shapes_.push_back(executor_.plan(plan).shapes[graph.heads[h].raw]);
+    executor_.read(plan, graph.heads[h].raw, head_values_[h]);
+  }
+  const double loss = executor_.read_scalar(plan, graph.loss);
+  return parted_loss_.parts(head_shapes_, head_values_, batch.boxes.data(), batch.max_boxes, loss);
 }
 
 void Supervised::upload_targets(PlanId plan, const Batch& batch) {

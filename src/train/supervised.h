@@ -5,6 +5,7 @@
 
 #include "plan/step_runner.h"
 #include "train/batch_feeder.h"
+#include "train/loss_parts.h"
 
 namespace daybreak {
 
@@ -31,6 +32,7 @@ using StepPlans = std::vector<SizePlans>;
 /// What a step did.
 struct StepReport {
   double loss = 0.0;         ///< mean over the step's samples
+  LossParts parts;           ///< of a detector's loss, where plans keep the heads' raw values
   std::int64_t correct = 0;  ///< top-1, in training mode
   std::int64_t samples = 0;
   double gradient_norm = 0.0;  ///< before clipping
@@ -44,7 +46,8 @@ struct StepReport {
 /// the backend and say later what they did.
 class Supervised {
  public:
-  explicit Supervised(Executor& executor) : executor_(executor), runner_(executor) {}
+  explicit Supervised(Executor& executor)
+      : executor_(executor), runner_(executor), parted_loss_(executor.graph()) {}
 
   /// Queues a step; at most StepRunner::most() before collect().
   void queue(const StepPlans& plans, BatchFeeder& feeder, const StepKnobs& knobs);
@@ -63,15 +66,22 @@ class Supervised {
  private:
   void upload(PlanId plan, const Batch& batch);
 
+  // Of the batch that has just run; unknown unless the plan keeps what they are computed from.
+  LossParts parts_of(PlanId plan, const Batch& batch);
+
   // One-hot targets in the prediction's shape, for losses that compare with numbers.
   void upload_targets(PlanId plan, const Batch& batch);
 
   Executor& executor_;
   StepRunner runner_;
   std::vector<std::int64_t> samples_;  // of the queued steps
+  std::vector<LossParts> parts_;       // likewise
   std::uint64_t first_update_ = 1;     // of them
   int skipped_in_a_row_ = 0;
   std::vector<float> targets_;
+  PartedLoss parted_loss_;
+  std::vector<Shape> head_shapes_;
+  std::vector<std::vector<float>> head_values_;
 };
 
 }  // namespace daybreak

@@ -180,6 +180,7 @@ void Trainer::note(const StepReport& report, const Knobs& knobs, bool settled) {
   }
   state_.samples += report.samples;
   state_.epoch_loss += report.loss;
+  state_.epoch_parts += report.parts;
   state_.epoch_steps += 1;
   state_.epoch_correct += report.correct;
   state_.epoch_samples += report.samples;
@@ -299,7 +300,12 @@ void Trainer::finish(bool epoch_done) {
   event.row.lr = knobs_.lr;
   event.row.momentum = knobs_.momentum;
   if (state_.epoch_steps > 0) {
-    event.row.train_loss = state_.epoch_loss / static_cast<double>(state_.epoch_steps);
+    const double steps = static_cast<double>(state_.epoch_steps);
+    const LossParts parts = state_.epoch_parts.times(1.0 / steps);
+    event.row.train_loss = state_.epoch_loss / steps;
+    event.row.train_box = parts.box;
+    event.row.train_objectness = parts.objectness;
+    event.row.train_classes = parts.classes;
     event.row.images_per_second =
         static_cast<double>(state_.epoch_samples) / std::max(state_.epoch_seconds, 1e-9);
     if (!session_.is_detector()) {
@@ -311,6 +317,7 @@ void Trainer::finish(bool epoch_done) {
   event.row.seconds = state_.seconds;
   if (epoch_done) {
     state_.epoch_loss = state_.epoch_seconds = 0.0;
+    state_.epoch_parts = {0.0, 0.0, 0.0};
     state_.epoch_steps = state_.epoch_correct = state_.epoch_samples = 0;
   }
   for (Observer* observer : observers_) observer->on_epoch(event);

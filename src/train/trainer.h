@@ -25,7 +25,8 @@ struct TrainingState {
   std::int64_t samples = 0;  ///< seen in training
   double seconds = 0.0;      ///< of training and validation
   // The epoch under way.
-  double epoch_loss = 0.0;  ///< sum of the steps' losses
+  double epoch_loss = 0.0;               ///< sum of the steps' losses
+  LossParts epoch_parts{0.0, 0.0, 0.0};  ///< likewise, of a detector
   std::int64_t epoch_steps = 0, epoch_correct = 0, epoch_samples = 0;
   double epoch_seconds = 0.0;  ///< of training
   // The best evaluation so far; epoch 0: none.

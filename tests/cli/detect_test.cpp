@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -142,6 +143,9 @@ TEST_F(Detect, TakesFoldersAndLists) {
   ASSERT_EQ(all.exit_code, 0) << all.err;
   EXPECT_LT(all.out.find("a.png: "), all.out.find("b.png: "));
   EXPECT_THAT(all.out, HasSubstr(" ms, network "));
+  const CommandResult profile = detect({folder_ / "pictures/a.png", "--profile"});
+  EXPECT_THAT(profile.out, testing::ContainsRegex("conv0 +conv 3x3/4"));
+  EXPECT_THAT(profile.out, HasSubstr("\ntotal "));
   test::write_text(folder_ / "list.txt", "pictures/b.png\n\npictures/a.png\n");
   const CommandResult listed = detect({folder_ / "list.txt"});
   ASSERT_EQ(listed.exit_code, 0) << listed.err;
@@ -168,6 +172,98 @@ TEST_F(Detect, SaysWhichPicturesAreBad) {
   EXPECT_EQ(mixed.exit_code, 4);
   EXPECT_THAT(mixed.out, HasSubstr("good.png: "));
   EXPECT_THAT(mixed.err, HasSubstr("1 of 2 pictures could not be read"));
+}
+
+TEST_F(Detect, ListsOfOtherSystemsAreRead) {
+  test::write_text(folder_ / "a.png", png(8, 8));
+  test::write_text(folder_ / "b c.png", png(8, 8));
+  test::write_text(folder_ / "list.txt",
+                   "\xef\xbb\xbf"
+                   "a.png\r\n\r\n  \t\n  b c.png \r\n");
+  const CommandResult listed = detect({folder_ / "list.txt"});
+  EXPECT_EQ(listed.exit_code, 0) << listed.err;
+  EXPECT_THAT(listed.out, HasSubstr("b c.png: "));
+  test::write_text(folder_ / "list.txt", " \r\n\n");
+  const CommandResult blank = detect({folder_ / "list.txt"});
+  EXPECT_EQ(blank.exit_code, 4);
+  EXPECT_THAT(blank.err, HasSubstr("list.txt: error: the list names no pictures"));
+  test::write_text(folder_ / "list.txt", std::string("a\0b\nc", 5));
+  const CommandResult binary = detect({folder_ / "list.txt"});
+  EXPECT_EQ(binary.exit_code, 4);
+  EXPECT_THAT(binary.err, HasSubstr("list.txt: error: holds binary data"));
+  fs::create_directories(folder_ / "outer/inner");
+  EXPECT_THAT(detect({folder_ / "outer"}).err, HasSubstr("has folders (1) but no pictures"));
+}
+
+TEST_F(Detect, NamesOfFilesMayBeAnything) {
+  fs::create_directory(folder_ / "p q");
+  const std::string spaced = folder_ / "p q/\u00e4 \u56fe.png";
+  const std::string broken = folder_ /
+                             "no\xff"
+                             "utf8.png",
+                    lines = folder_ / "two\nlines.png";
+  for (const std::string& name : {spaced, broken, lines}) test::write_text(name, png(8, 8));
+  const CommandResult result =
+      detect({spaced, broken, lines, "--out", folder_ / "p q/out", "--json", folder_ / "r.json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'),
+            std::count(result.out.begin(), result.out.end(), '%') + 3);
+  const Json json = Json::parse(std::ifstream(folder_ / "r.json"));
+  ASSERT_EQ(json.size(), 3u);
+  EXPECT_EQ(json[0]["image"], spaced);
+  EXPECT_THAT(json[1]["image"].get<std::string>(), HasSubstr("no\xef\xbf\xbdutf8.png"));
+  EXPECT_TRUE(fs::exists(folder_ / "p q/out/\u00e4 \u56fe.png"));
+}
+
+TEST_F(Detect, EveryPictureHasItsOwnDrawing) {
+  // The number added to one name must not hit another picture's name.
+  fs::create_directory(folder_ / "p");
+  for (const char* name : {"a-2.png", "a.jpeg", "a.jpg", "a.png"}) {
+    test::write_text(folder_ / "p/" + name, png(8, 8));
+  }
+  const CommandResult result = detect({folder_ / "p", "--out", folder_ / "drawn"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  for (const char* name : {"a-2.png", "a.png", "a-3.png", "a-4.png"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "drawn/" + name)) << name;
+  }
+}
+
+TEST_F(Detect, ManyBoxesAreReportedButNotAllDrawn) {
+  std::string wide = kCfg;
+  wide.replace(wide.find("width=32"), 8, "width=1600");
+  test::write_text(folder_ / "wide.cfg", wide);
+  ASSERT_EQ(daybreak({"import", "darknet", folder_ / "wide.cfg", folder_ / "toy.weights", "--out",
+                      folder_ / "wide"})
+                .exit_code,
+            0);
+  test::write_text(folder_ / "a.png", png(64, 48));
+  const CommandResult result =
+      daybreak({"detect", folder_ / "wide/wide.yaml", folder_ / "a.png", "--threads", "1", "--conf",
+                "0", "--nms", "1", "--out", folder_ / "drawn"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              HasSubstr("a.png: 12800 objects"));  // 8 x 400 cells, 2 anchors, 2 classes
+  EXPECT_THAT(result.out, HasSubstr("\n  only the 1000 best are drawn\n"));
+}
+
+TEST_F(Detect, RefusesOptionsAndTargetsThatCannotBe) {
+  const std::string picture = folder_ / "a.png";
+  test::write_text(picture, png(8, 8));
+  for (const char* share : {"nan", "1.5", "-0.1", "inf", "x", ""}) {
+    for (const char* option : {"--conf", "--nms"}) {
+      const CommandResult result = detect({picture, option, share});
+      EXPECT_EQ(result.exit_code, 2) << option << " " << share;
+      EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    }
+  }
+  EXPECT_THAT(detect({picture, "--conf", "nan"}).err, HasSubstr("must be a number in 0..1"));
+  const CommandResult darknet = daybreak({"detect", folder_ / "toy.cfg", picture});
+  EXPECT_EQ(darknet.exit_code, 2);
+  EXPECT_THAT(darknet.err, HasSubstr("is a file of Darknet's: first daybreak import darknet"));
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  const CommandResult pipe = detect({picture, "--json", folder_ / "pipe"});
+  EXPECT_EQ(pipe.exit_code, 5);
+  EXPECT_THAT(pipe.err, HasSubstr("pipe: error: is no regular file"));
 }
 
 TEST_F(Detect, RefusesWeightsAndNetworksThatDoNotFit) {
@@ -225,6 +321,16 @@ TEST_F(Detect, ImportRefusesInItsPlace) {
   EXPECT_EQ(fit.exit_code, 4);
   EXPECT_THAT(fit.err, HasSubstr("does not fit"));
   EXPECT_THAT(fit.err, HasSubstr("needed"));
+  // CFG and WEIGHTS in the wrong order: one line, not one for each line of the file.
+  const CommandResult swapped = daybreak({"import", "darknet", folder_ / "toy.weights",
+                                          folder_ / "toy.cfg", "--out", folder_ / "bad"});
+  EXPECT_EQ(swapped.exit_code, 2);
+  EXPECT_THAT(swapped.err, HasSubstr("toy.weights: error: holds binary data, expected a Darknet"));
+  EXPECT_EQ(std::count(swapped.err.begin(), swapped.err.end(), '\n'), 1) << swapped.err;
+  std::string huge = kCfg;
+  huge.replace(huge.find("width=32"), 8, "width=4000000000");
+  test::write_text(folder_ / "bad.cfg", huge);
+  EXPECT_THAT(import({}).err, HasSubstr("\"width\" must be in "));
   EXPECT_EQ(import({"--dialect", "xx"}).exit_code, 2);
   EXPECT_EQ(daybreak({"import", "keras", "a", "b", "--out", folder_ / "c"}).exit_code, 2);
   EXPECT_EQ(daybreak({"import", "darknet", folder_ / "no.cfg", folder_ / "toy.weights", "--out",

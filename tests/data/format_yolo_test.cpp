@@ -158,6 +158,24 @@ TEST_F(YoloSet, ALabelWithoutAPicture) {
   EXPECT_EQ(open().bad_label_count, 1);
 }
 
+TEST_F(YoloSet, TwoPicturesOfOneLabel) {
+  write_picture(dir / "images/train/b.jpeg", 20, 30);
+  const std::string error = data_error([&] { open(); });
+  EXPECT_THAT(error, HasSubstr("labels/train/b.txt: error: would be the label of both "));
+  EXPECT_THAT(error, HasSubstr("b.jpeg and "));
+  EXPECT_THAT(error, HasSubstr("b.png; rename one of them"));
+}
+
+TEST_F(YoloSet, APictureMayBeListedTwice) {
+  put_text(dir / "val.txt", "images/val/v.png\nimages/val/v.png\n");
+  EXPECT_EQ(open().val.size(), 2);
+}
+
+TEST_F(YoloSet, AListThatIsNoText) {
+  put_text(dir / "val.txt", std::string("images/val/v.png\n\0", 18));
+  EXPECT_THAT(data_error([&] { open(); }), HasSubstr("val.txt: error: holds binary data"));
+}
+
 TEST_F(YoloSet, AListedPictureThatIsMissing) {
   put_text(dir / "val.txt", "./images/val/v.png\nimages/val/none.png\n");
   EXPECT_THAT(data_error([&] { open(); }), HasSubstr("none.png"));

@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <regex>
+#include <sstream>
 
 #include "data/image.h"
 #include "support/command.h"
@@ -173,11 +175,71 @@ TEST_F(DetectionTest, AYoloHeadLearnsShapes) {
   EXPECT_NEAR(result["map50"].get<double>(), summary["best"]["map50"].get<double>(), 1e-6);
   EXPECT_EQ(result["classes"][1]["name"], "disc");
   expect_parts(result);
-  EXPECT_THAT(trained.err, HasSubstr("  objectness "));
+  EXPECT_THAT(trained.err, HasSubstr("  object "));
+  EXPECT_THAT(trained.err, HasSubstr("  val object "));
   EXPECT_GT(result["classes"][1]["ap50"].get<double>(), 0.8);
   const CommandResult missed = daybreak({"test", run_dir("a"), "--min-map", "1"});
   EXPECT_EQ(missed.exit_code, result["map50"] == 1.0 ? 0 : 1);
   EXPECT_EQ(daybreak({"test", run_dir("a"), "--min-top1", "0.1"}).exit_code, 2);
+}
+
+// What one step of a new network says: loss, box, objectness, classes, in this order.
+std::vector<double> first_step(const std::string& run) {
+  std::istringstream lines(read_text(run + "/steps.csv"));
+  std::string line, cell;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "step,lr,momentum,train/loss,train/box,train/objectness,train/classes");
+  std::getline(lines, line);
+  std::istringstream cells(line);
+  std::vector<double> numbers;
+  while (std::getline(cells, cell, ',')) numbers.push_back(cell.empty() ? NAN : std::stod(cell));
+  if (line.ends_with(',')) numbers.push_back(NAN);
+  EXPECT_EQ(numbers.size(), 7u) << line;
+  numbers.resize(7);
+  return {numbers.begin() + 3, numbers.end()};
+}
+
+TEST_F(DetectionTest, PartsOfTheLossAreWhatEachAloneWouldBe) {
+  const auto parts_of = [&](const std::string& name, const std::string& head) {
+    const std::string layers = "  - conv: {name: c4, filters: 64, size: 3}\n" + head;
+    const CommandResult result =
+        daybreak({"train", solver(layers, "lr: 0.001\nlength: 1s\naccumulate: 2\n"), "--run",
+                  run_dir(name)});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return first_step(run_dir(name));
+  };
+  // Anchors that share truths, so that some places are wanted twice.
+  const std::string yolo =
+      "  - yolo: {anchors: [[14, 14], [20, 20], [22, 22]], conv: 1, box_loss: giou, "
+      "iou_thresh: 0.3, ";
+  const auto all = parts_of("all", yolo + "iou_normalizer: 2, cls_normalizer: 3}\n");
+  const auto box = parts_of("box", yolo +
+                                       "iou_normalizer: 2, obj_normalizer: 0, "
+                                       "cls_normalizer: 0}\n");
+  const auto objects = parts_of("objects", yolo + "iou_normalizer: 0, cls_normalizer: 0}\n");
+  const auto taught = parts_of("taught", yolo +
+                                             "truth_thresh: 0.5, iou_normalizer: 2, "
+                                             "cls_normalizer: 3}\n");
+  const auto classes = parts_of("classes", yolo +
+                                               "truth_thresh: 0.5, iou_normalizer: 0, "
+                                               "obj_normalizer: 0, cls_normalizer: 3}\n");
+  EXPECT_GT(all[1], 0.0);
+  EXPECT_NEAR(all[1], box[0], 1e-5 * box[0]);
+  EXPECT_NEAR(all[2], objects[0], 1e-5 * all[0]);
+  EXPECT_NEAR(all[0], all[1] + all[2] + all[3], 1e-9 * all[0]);
+  EXPECT_NEAR(taught[3], classes[0], 1e-5 * classes[0]);
+  const std::string map = "  - conv: {filters: 14, size: 1, norm: none, act: none}\n";
+  const std::string region = map + "  - region: {anchors: [[1.7, 1.7], [2.8, 2.8]], ";
+  const auto region_all = parts_of("region", region + "rescore: true}\n");
+  const auto region_box = parts_of("region_box", region +
+                                                     "rescore: true, object_scale: 0, "
+                                                     "noobject_scale: 0, class_scale: 0}\n");
+  EXPECT_NEAR(region_all[1], region_box[0], 1e-5 * region_box[0]);
+  EXPECT_GT(region_all[3], 0.0);
+  const auto ssd = parts_of("ssd", "  - ssd: {from: [c3], sizes: [[0.22, 0.3]], ratios: [1, 2]}\n");
+  EXPECT_GT(ssd[1], 0.0);
+  EXPECT_TRUE(std::isnan(ssd[2]));
+  EXPECT_NEAR(ssd[0], ssd[1] + ssd[3], 1e-9 * ssd[0]);
 }
 
 TEST_F(DetectionTest, AnSsdHeadLearnsShapes) {
@@ -188,7 +250,13 @@ TEST_F(DetectionTest, AnSsdHeadLearnsShapes) {
   const nlohmann::json summary =
       json_of(daybreak({"train", file, "--run", run_dir("s"), "--json", "-"}));
   EXPECT_GT(summary["best"]["map50"].get<double>(), 0.85);
-  EXPECT_FALSE(json_of(daybreak({"test", run_dir("s"), "--json", "-"})).contains("loss_parts"));
+  const nlohmann::json tested = json_of(daybreak({"test", run_dir("s"), "--json", "-"}));
+  const nlohmann::json& parts = tested["loss_parts"];
+  EXPECT_FALSE(parts.contains("objectness"));
+  EXPECT_GT(parts["box"].get<double>(), 0.0);
+  EXPECT_GT(parts["classes"].get<double>(), 0.0);
+  EXPECT_NEAR(parts["box"].get<double>() + parts["classes"].get<double>(),
+              tested["loss"].get<double>(), 1e-4);
 }
 
 TEST_F(DetectionTest, ARegionHeadLearnsShapes) {

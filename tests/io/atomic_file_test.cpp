@@ -102,8 +102,22 @@ TEST(AtomicFile, TargetThatIsAFolderIsSaidAndCleanedUp) {
   const TempFolder folder;
   fs::create_directory(folder / "a");
   const auto write = [&] { write_file_atomically(folder / "a", "x"); };
-  EXPECT_THAT(message_of<DeviceError>(write), HasSubstr("Is a directory"));
+  EXPECT_THAT(message_of<DeviceError>(write), HasSubstr("is a folder"));
   EXPECT_EQ(files_in(folder.path()), 1);
+}
+
+TEST(AtomicFile, ADeviceOrPipeKeepsItsPlace) {
+  const TempFolder folder;
+  const std::string pipe = folder / "pipe", link = folder / "link";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_symlink("/dev/null", link);
+  for (const std::string& target : {pipe, link}) {
+    const auto write = [&] { write_file_atomically(target, "x"); };
+    EXPECT_THAT(message_of<DeviceError>(write), HasSubstr("is no regular file"));
+  }
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(files_in(folder.path()), 2);
 }
 
 /// Limits the size of files for as long as it lives; SIGXFSZ is ignored so that EFBIG arrives.

@@ -76,6 +76,8 @@ std::vector<OpCase> pool_cases() {
       pool("max_ceil_dropped_window", kMax, {1, 3, 4, 4}, {2, 3, 1, true}),
       pool("max_image_1x1", kMax, {2, 13, 1, 1}, {3, 1, 1}),
       pool("max_stride_over_size", kMax, {2, 3, 8, 7}, {2, 3, 0}),
+      pool("max_window_over_image", kMax, {2, 3, 4, 5}, {9, 1, 4}),
+      pool("max_5x5_of_long_rows", kMax, {1, 2, 3, 600}, {5, 1, 2}),
       uneven_pool("max_uneven", kMax, {2, 3, 5, 4}, true),
       pool("average_c1", kAverage, {2, 1, 4, 4}, {2, 2, 0}),
       pool("average_c3_odd", kAverage, {2, 3, 5, 7}, {2, 2, 0}),

@@ -88,25 +88,28 @@ TEST_F(RunLogTest, WritesRowsAtOnce) {
 TEST_F(RunLogTest, DetectorsHaveColumnsOfTheirOwn) {
   constexpr const char* kHeaderOfDetectors =
       "epoch,step,samples,seconds,lr,momentum,train/loss,val/loss,val/map50,val/map,img/s,"
-      "val/box,val/objectness,val/classes\n";
+      "val/box,val/objectness,val/classes,train/box,train/objectness,train/classes\n";
   {
     ResultsCsv csv(path("results.csv"), 0, /*detection=*/true);
     EpochRow row = row_of(1);
     row.val_map50 = 0.875;
     row.val_map = 0.5;
     row.val_box = 0.25, row.val_objectness = 0.125;
+    row.train_box = 0.5, row.train_classes = 0.75;
     csv.add(row);
   }
-  EXPECT_EQ(
-      content(path("results.csv")),
-      std::string(kHeaderOfDetectors) +
-          "1,469,60000,14.250,0.05,0.9,0.30000000000000004,0.371,0.875,0.5,4213.0,0.25,0.125,\n");
+  EXPECT_EQ(content(path("results.csv")), std::string(kHeaderOfDetectors) +
+                                              "1,469,60000,14.250,0.05,0.9,0.30000000000000004,0."
+                                              "371,0.875,0.5,4213.0,0.25,0.125,,0.5,,0.75\n");
   const std::vector<EpochRow> rows = read_results_csv(path("results.csv"));
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].val_map50, 0.875);
   EXPECT_EQ(rows[0].val_map, 0.5);
   EXPECT_EQ(rows[0].val_objectness, 0.125);
   EXPECT_TRUE(std::isnan(rows[0].val_classes));
+  EXPECT_EQ(rows[0].train_box, 0.5);
+  EXPECT_TRUE(std::isnan(rows[0].train_objectness));
+  EXPECT_EQ(rows[0].train_classes, 0.75);
   EXPECT_TRUE(std::isnan(rows[0].val_top1));
   const ResultsCsv resumed(path("results.csv"), 1, /*detection=*/true);
   EXPECT_EQ(resumed.rows().size(), 1u);
@@ -220,6 +223,24 @@ TEST_F(RunLogTest, StepCurveIsThinnedByAveraging) {
     EXPECT_DOUBLE_EQ(point.loss, 0.5);
     EXPECT_NEAR(point.lr, 0.001 * (static_cast<double>(point.step) - 3.5), 1e-9);
   }
+}
+
+TEST_F(RunLogTest, StepCurveOfADetectorHasPartsAndGapsInThem) {
+  StepCurve curve(/*detection=*/true);
+  curve.add({1, 0.1, 0.9, 3.0, 1.0, 0.5, 1.5});
+  curve.add({2, 0.1, 0.9, 2.0});
+  curve.save(path("steps.csv"));
+  EXPECT_EQ(content(path("steps.csv")),
+            "step,lr,momentum,train/loss,train/box,train/objectness,train/classes\n"
+            "1,0.1,0.9,3,1,0.5,1.5\n2,0.1,0.9,2,,,\n");
+  StepCurve resumed(/*detection=*/true);
+  resumed.load(path("steps.csv"), 100);
+  ASSERT_EQ(resumed.points().size(), 2u);
+  EXPECT_EQ(resumed.points()[0].classes, 1.5);
+  EXPECT_TRUE(std::isnan(resumed.points()[1].box));
+  StepCurve other;  // of a classifier: other columns
+  other.load(path("steps.csv"), 100);
+  EXPECT_TRUE(other.points().empty());
 }
 
 TEST_F(RunLogTest, StepCurveGoesOnAfterAResume) {

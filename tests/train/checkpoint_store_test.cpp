@@ -202,7 +202,7 @@ TEST(CheckpointStore, FailedSavesWarnAndTheThirdEndsTheTraining) {
   store.save(40, content(40), false);  // says the second failure, and works
   store.finish();
   EXPECT_THAT(log.text(), HasSubstr("cannot save step 20"));
-  EXPECT_THAT(log.text(), HasSubstr("Is a directory"));
+  EXPECT_THAT(log.text(), HasSubstr("is a folder"));
   EXPECT_THAT(log.text(), HasSubstr("step 10 is safe"));
   EXPECT_THAT(log.text(), HasSubstr("after 1 more failure the run stops with exit code 5"));
   store.save(50, content(50), false);

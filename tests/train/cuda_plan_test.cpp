@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -15,8 +16,8 @@
 namespace daybreak {
 namespace {
 
-Graph seed_network() {
-  NetworkSpec net = load_network("builtin:cfg/net/cifar10-darknet.yaml");
+Graph network(const std::string& name) {
+  NetworkSpec net = load_network("builtin:cfg/net/" + name + ".yaml");
   use_placeholder_statistics(net.input);
   BuildOptions options;
   options.stand_in_classes = 10;
@@ -83,7 +84,7 @@ double floor_bytes(const Graph& graph, const Plan& plan) {
 
 TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
   const BackendPtr cuda = make_cuda_offers();
-  const Graph graph = seed_network();
+  const Graph graph = network("cifar10-darknet");
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     SCOPED_TRACE(to_string(dtype));
     const Plan made = plan(*cuda, graph, dtype, 512);
@@ -116,7 +117,7 @@ TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
 // The optimizer writes them in 16 bits: no step converts weights, which are read where they lie.
 TEST_F(CudaPlan, WeightsAreReadIn16BitsAsTheyAreKept) {
   const BackendPtr cuda = make_cuda_offers();
-  const Graph graph = seed_network();
+  const Graph graph = network("cifar10-darknet");
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     SCOPED_TRACE(to_string(dtype));
     const Plan made = plan(*cuda, graph, dtype, 64);
@@ -139,6 +140,27 @@ TEST_F(CudaPlan, WeightsAreReadIn16BitsAsTheyAreKept) {
                       [](const GraphNode& node) { return node.op->kind() == OpKind::conv2d; }));
     EXPECT_EQ(read, dtype == DType::f32 ? 0 : 2 * convolutions - 1);
   }
+}
+
+// Norm, sum and relu of a residual block are one kernel each way, and every convolution measures
+// its output for the norm behind it.
+TEST_F(CudaPlan, ResidualBlocksAreJoined) {
+  const BackendPtr cuda = make_cuda_offers();
+  const Graph graph = network("cifar10-resnet18");
+  const Plan made = plan(*cuda, graph, DType::bf16, 128);
+  int norms = 0, sums = 0, measuring = 0;
+  for (std::size_t i = 0; i < made.steps.size(); ++i) {
+    const PlanStep& step = made.steps[i];
+    EXPECT_NE(step.op.substr(0, 3), "act") << step.layer;
+    EXPECT_NE(step.op.substr(0, 3), "add") << step.layer;
+    if (i >= made.forward_steps) continue;
+    norms += step.op.substr(0, 9) == "batchnorm";
+    sums += step.op.find("+ sum + relu") != std::string::npos;
+    measuring += step.op.find("conv") == 0 && step.statistics != kNone;
+  }
+  EXPECT_EQ(sums, 8);
+  EXPECT_EQ(norms, 20);
+  EXPECT_EQ(measuring, norms);
 }
 
 }  // namespace
