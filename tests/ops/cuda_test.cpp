@@ -330,7 +330,7 @@ TEST(CudaBackend, Updates) {
       attrs.kind = kind;
       attrs.nesterov = attrs.centered = flag;
       SCOPED_TRACE(std::string(to_string(kind)) + (flag ? " nesterov/centered" : ""));
-      check_optimizer(cuda(), attrs);
+      check_optimizer(cuda(), attrs, 2e-6, {DType::bf16, DType::f16});
       check_guarded_update(cuda(), attrs);
       attrs.decay = DecayForm::decoupled;
       attrs.lr_in_slot = kind == OptimizerKind::sgd;
