@@ -69,6 +69,8 @@ def try_mode(torch, cell, state, args, mode, allocator, tried):
         return None
     try:
         worker = torch.start(cell, state, mode, allocator, args.threads, args.device)
+        if args.device == "cuda":  # the warm-up's mean holds what was compiled, searched for and recorded in it
+            worker.steps(3)
         worker.round(args.seconds / 2)
     except Failed as error:
         say(f"  PyTorch {torch.version}, {mode}, {allocator}: skipped: {error}")

@@ -15,6 +15,8 @@ if(NOT DAYBREAK_CUDA STREQUAL "OFF")
     find_package(CUDNN 9 QUIET)
     if(NOT TARGET CUDA::cublasLt)
       set(_cuda_missing "cuBLASLt")
+    elseif(CUDAToolkit_VERSION VERSION_LESS 12.2)  # older compilers cannot read std::source_location
+      set(_cuda_missing "CUDA 12.2 or newer (this is ${CUDAToolkit_VERSION})")
     elseif(NOT CUDNN_FOUND)
       set(_cuda_missing "cuDNN 9 (give its prefix with -DCUDNN_ROOT=...)")
     endif()

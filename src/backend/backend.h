@@ -26,8 +26,9 @@ struct Bindings {
   std::vector<std::byte*> dw;  ///< their gradients, overwritten
   std::byte* y = nullptr;
   std::byte* dy = nullptr;
-  std::byte* aux = nullptr;        ///< saved by forward for backward
-  std::byte* workspace = nullptr;  ///< scratch, 64-byte aligned, dead after the call
+  std::byte* aux = nullptr;         ///< saved by forward for backward
+  std::byte* statistics = nullptr;  ///< in training: Op::statistics(), Conv2d::chain
+  std::byte* workspace = nullptr;   ///< scratch, 64-byte aligned, dead after the call
   StepScalars* scalars = nullptr;
 };
 
@@ -142,8 +143,12 @@ class Backend {
   /// True when batch norms with a leaky activation can do with their output alone in training
   /// (BatchNorm::in_place).
   virtual bool norms_in_place(DType) const { return false; }
-  /// True when batch norms that keep their input can add a residual in training (BatchNorm::sum).
+  /// True when batch norms that keep their input can add a residual in training, with their
+  /// activation before or behind it (BatchNorm::sum, BatchNorm::act_last).
   virtual bool norms_with_sum(DType) const { return false; }
+  /// True when convolutions can give statistics of their output in training, and of their input's
+  /// gradient, and batch norms take them (Statistics, Conv2d::chain).
+  virtual bool statistics_of_convs(DType) const { return false; }
   /// Bytes of a tensor in a layout of this backend.
   virtual std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const = 0;
   virtual std::string layout_name(Layout layout) const = 0;

@@ -106,8 +106,8 @@ BackendPtr make_cuda_backend(int device, int engines) {
   return open_module(device, engines);
 }
 
-BackendPtr make_cuda_offers() {
-  return open_module(/*device=*/-1, /*engines=*/0);
+BackendPtr make_cuda_offers(int engines) {
+  return open_module(/*device=*/-1, engines);
 }
 
 }  // namespace daybreak

@@ -61,7 +61,7 @@ double plan_gbytes(const Plan& plan) {
     for (const auto* ids : {&step.x, &step.dx, &step.w, &step.dw}) {
       for (const TensorId id : *ids) add(id);
     }
-    for (const TensorId id : {step.y, step.dy, step.aux}) add(id);
+    for (const TensorId id : {step.y, step.dy, step.aux, step.statistics}) add(id);
   }
   return bytes * 1e-9;
 }

@@ -5,7 +5,9 @@
 namespace daybreak {
 
 std::string BatchNorm::describe() const {
-  return "batchnorm" + fused_text(act) + (sum ? " + sum" : "") + (in_place ? ", in place" : "");
+  const std::string before = act_last ? "" : fused_text(act),
+                    behind = act_last ? fused_text(act) : "";
+  return "batchnorm" + before + (sum ? " + sum" : "") + behind + (in_place ? ", in place" : "");
 }
 
 Shape BatchNorm::infer(std::span<const Shape> inputs) const {

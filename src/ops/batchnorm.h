@@ -13,12 +13,15 @@ namespace daybreak {
 /// running = (1 - momentum) * running + momentum * batch. Serves 1-d (h = w = 1) and 2-d inputs.
 /// Training with N*H*W = 1 is an error.
 ///
-/// The plan's fusion passes fill in the activation and the in-place forms. `in_place` (Rota Bulo et
+/// The plan's fusion passes fill in the activation and the forms below. `in_place` (Rota Bulo et
 /// al. 2018, "In-Place Activated BatchNorm") says that backward finds the input again from the
 /// output, so that nobody has to keep it: x - mean = (act^-1(y) - shift) / (scale / std). With
 /// `sum` a second input, a residual, is added after the activation, and in place backward subtracts
 /// it first. Where |scale| <= 1e-5 |shift| nothing of x is left in y: such a channel's scale gets
-/// no gradient.
+/// no gradient. `act_last` puts the activation (relu or leaky) behind the sum, as residual networks
+/// have it; backward then tells its slope from the output. With `measured` the convolution before
+/// the norm hands the batch's statistics over, and with `chained` the one behind it the sums
+/// that the gradient starts with (Conv2d::chain).
 struct BatchNorm final : Op {
   float eps = 1e-5f;
   float momentum = 0.1f;  ///< share of the batch in the running statistics
@@ -26,6 +29,9 @@ struct BatchNorm final : Op {
   Activation act;
   bool in_place = false;  ///< none or leaky with a positive slope
   bool sum = false;       ///< y = act(...) + inputs[1]
+  bool act_last = false;  ///< with sum, not in place: y = act(... + inputs[1])
+  bool measured = false;  ///< training takes Bindings::statistics of the input
+  bool chained = false;   ///< backward takes Bindings::statistics: sums of g and of g * xhat
 
   OpKind kind() const override { return OpKind::batchnorm; }
   int min_inputs() const override { return sum ? 2 : 1; }
@@ -35,12 +41,14 @@ struct BatchNorm final : Op {
   Shape infer(std::span<const Shape> inputs) const override;
   /// weight, bias (when affine), running_mean, running_var: always in this order.
   std::vector<ParamSpec> params(std::span<const Shape> inputs) const override;
-  /// Its input, or in place its output, never both: the activation's sign is that of either.
+  /// Its input, or in place its output, never both: the activation's sign is that of either. Behind
+  /// a sum it is the output's.
   /// aux holds mean[C] and 1/sqrt(var+eps)[C].
   Reads backward_reads() const override {
-    if (!in_place) return {.inputs = true, .aux = true};
+    if (!in_place) return {.inputs = true, .output = act_last, .aux = true, .end_input = 1};
     return {.inputs = sum, .output = true, .aux = true, .first_input = 1};
   }
+  Statistics statistics() const override { return measured ? Statistics::taken : Statistics::none; }
   std::int64_t flops(std::span<const Shape> inputs) const override;
 };
 

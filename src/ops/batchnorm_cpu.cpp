@@ -203,6 +203,10 @@ CpuOffers batchnorm_cpu_offers(const CpuContext& context, const KernelQuery& que
     if (reason) *reason = "batch norm can be fused with relu and leaky relu only";
     return {};
   }
+  if (norm.op.act_last || (norm.op.chained && query.pass == Pass::backward)) {
+    if (reason) *reason = "batch norm has its activation before the sum, and sums gradients itself";
+    return {};
+  }
   if ((norm.op.in_place || norm.op.sum) && query.inputs[0].dtype != DType::f32) {
     if (reason) *reason = "batch norm works in place and adds a residual in f32 only";
     return {};

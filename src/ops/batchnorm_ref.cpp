@@ -1,38 +1,15 @@
 #include "ops/batchnorm.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "backend/ref/ref_kernel.h"
 #include "backend/ref/ref_ops.h"
 #include "ops/act_ref.h"
+#include "ops/moments_ref.h"
 
 namespace daybreak {
 
 namespace {
-
-/// Calls body(i) for every element of channel c.
-template <typename Body>
-void for_each_of_channel(const Shape& s, std::int64_t c, Body&& body) {
-  for (std::int64_t n = 0; n < s.n; ++n) {
-    const std::int64_t begin = (n * s.c + c) * s.spatial();
-    for (std::int64_t i = begin; i < begin + s.spatial(); ++i) body(i);
-  }
-}
-
-struct Moments {
-  double mean, var;  ///< var divided by the number of elements
-};
-
-template <typename T>
-Moments channel_moments(const Shape& s, std::int64_t c, const T* x) {
-  const double count = static_cast<double>(s.n) * s.spatial();
-  double sum = 0.0, squares = 0.0;
-  for_each_of_channel(s, c, [&](auto i) { sum += x[i]; });
-  const double mean = sum / count;
-  for_each_of_channel(s, c, [&](auto i) { squares += (x[i] - mean) * (x[i] - mean); });
-  return {mean, squares / count};
-}
 
 template <typename T>
 void forward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b) {
@@ -48,7 +25,8 @@ void forward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b) 
   for (int c = 0; c < s.c; ++c) {
     Moments moments{running_mean[c], running_var[c]};
     if (mode == Mode::train) {
-      moments = channel_moments(s, c, x);
+      const T* given = as<T>(b.statistics);
+      moments = op.measured ? Moments{given[c], given[s.c + c]} : channel_moments(s, c, x);
       const double unbiased = moments.var * count / (count - 1.0);
       running_mean[c] = static_cast<T>((1.0 - m) * running_mean[c] + m * moments.mean);
       running_var[c] = static_cast<T>((1.0 - m) * running_var[c] + m * unbiased);
@@ -56,8 +34,10 @@ void forward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b) 
     const double invstd = 1.0 / std::sqrt(moments.var + op.eps);
     const double gamma = scale ? scale[c] : 1.0, beta = shift ? shift[c] : 0.0;
     for_each_of_channel(s, c, [&](auto i) {
-      const double value = act_value(op.act, (x[i] - moments.mean) * invstd * gamma + beta);
-      y[i] = static_cast<T>(op.sum ? value + as<T>(b.x[1])[i] : value);
+      const double value = (x[i] - moments.mean) * invstd * gamma + beta;
+      const double more = op.sum ? double{as<T>(b.x[1])[i]} : 0.0;
+      y[i] = static_cast<T>(op.act_last ? act_value(op.act, value + more)
+                                        : act_value(op.act, value) + more);
     });
     if (mode == Mode::train && aux) {
       aux[c] = static_cast<T>(moments.mean);
@@ -74,7 +54,12 @@ void backward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b)
   const T* shift = op.affine ? as<T>(b.w[1]) : nullptr;
   const T* aux = as<T>(b.aux);
   T* dx = entry<T>(b.dx, 0);
-  if (T* more = entry<T>(b.dx, 1)) std::copy(dy, dy + s.count(), more);
+  if (T* more = entry<T>(b.dx, 1)) {
+    for (std::int64_t i = 0; i < s.count(); ++i) {
+      const double slope = op.act_last ? act_derivative(op.act, as<T>(b.y)[i]) : 1.0;
+      more[i] = static_cast<T>(dy[i] * slope);
+    }
+  }
   T* dscale = op.affine ? entry<T>(b.dw, 0) : nullptr;
   T* dshift = op.affine ? entry<T>(b.dw, 1) : nullptr;
   const double count = static_cast<double>(s.n) * s.spatial();
@@ -84,8 +69,9 @@ void backward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b)
     const double invstd =
         train ? aux[s.c + c] : 1.0 / std::sqrt(as<T>(b.w[op.affine ? 3 : 1])[c] + op.eps);
     const double gamma = scale ? scale[c] : 1.0, beta = shift ? shift[c] : 0.0;
-    // act(z): in place what forward left, else computed again.
+    // act(z): what forward left, in place or behind the sum, else computed again.
     const auto activated = [&](std::int64_t i) {
+      if (op.act_last) return double{as<T>(b.y)[i]};
       if (!op.in_place) return act_value(op.act, (x[i] - mean) * invstd * gamma + beta);
       return double{as<T>(b.y)[i]} - (op.sum ? double{as<T>(b.x[1])[i]} : 0.0);
     };
@@ -100,10 +86,15 @@ void backward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b)
       return dy[i] * act_derivative(op.act, activated(i));
     };
     double sum = 0.0, product = 0.0;
-    for_each_of_channel(s, c, [&](auto i) {
-      sum += gradient(i);
-      product += gradient(i) * normalised(i);
-    });
+    if (op.chained) {
+      sum = as<T>(b.statistics)[c];
+      product = as<T>(b.statistics)[s.c + c];
+    } else {
+      for_each_of_channel(s, c, [&](auto i) {
+        sum += gradient(i);
+        product += gradient(i) * normalised(i);
+      });
+    }
     if (dscale) dscale[c] = static_cast<T>(product);
     if (dshift) dshift[c] = static_cast<T>(sum);
     if (!dx) continue;

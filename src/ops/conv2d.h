@@ -18,6 +18,15 @@ struct Conv2d final : Op {
   bool bias = true;
   bool residual = false;  ///< a second input of the output's shape is added
   Activation act;         ///< of the sum; both are filled in by the plan's fusion for inference
+  bool measures = false;  ///< training gives Bindings::statistics of the output
+  /// Filled in by the plan's fusion for training where a batch norm with relu, scale and shift
+  /// makes the input for this convolution alone. Pass::backward_data then gives
+  /// Bindings::statistics, which the norm's gradient would start with: sums over N, H, W of g =
+  /// dx[0] * relu'(z) and of g * xhat, [2][IC], with xhat the normalised values and z = xhat *
+  /// scale + shift. dx[0] may be left as g: to multiply with relu' again changes nothing. Reads
+  /// also x[1], the norm's input; aux, what the norm has saved; and, behind the own parameters in
+  /// w, its scale and shift.
+  bool chain = false;
 
   OpKind kind() const override { return OpKind::conv2d; }
   std::string describe() const override;
@@ -27,6 +36,7 @@ struct Conv2d final : Op {
   std::vector<ParamSpec> params(std::span<const Shape> inputs) const override;
   Reads backward_reads() const override { return {.inputs = true}; }
   bool splits_backward() const override { return true; }
+  Statistics statistics() const override { return measures ? Statistics::given : Statistics::none; }
   std::int64_t flops(std::span<const Shape> inputs) const override;
 };
 

@@ -4,8 +4,15 @@
 //
 // Parameters may be f32 while activations are 16 bit: the weights are then cast into the workspace,
 // and the weight gradient is written in f32 directly or cast from a 16-bit one.
+//
+// What follows the sums of a forward pass (ConvEpilogue) is done by an own kernel behind an engine,
+// or by an engine that fuses. The latter come behind the former, where only measuring takes them,
+// and only then: most of them compile their kernels when they are first used. One that cannot be
+// prepared after all leaves its place to the parts.
 
 #include "ops/conv2d.h"
+
+#include <algorithm>
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/conv_problem.h"
@@ -22,7 +29,9 @@ namespace {
 struct Room {
   std::size_t weights = 0;  ///< the weights or their gradient in the activations' type
   std::size_t bias = 0;     ///< partial sums of the bias gradient
-  std::size_t engine = 0;   ///< cuDNN's own
+  std::size_t rows = 0;     ///< three rows of f32 a channel that an engine writes
+  std::size_t row = 0;      ///< bytes of one
+  std::size_t engine = 0;   ///< cuDNN's own, and then that of own kernels
   std::size_t bytes = 0;
 };
 
@@ -32,6 +41,7 @@ struct ConvCall {
   Pass pass = Pass::forward;
   bool transposed = false;
   bool bias = false;
+  ConvEpilogue epilogue;  ///< problem.epilogue is what an engine does of it: nothing or all
   DType param_type = DType::f32;
   int out_rows = 0, out_channels = 0;  ///< of the operation's output, for the bias
   Room room;
@@ -91,7 +101,27 @@ ConvCall make_call(const KernelQuery& query, bool transposed) {
   p.pad_h = op.pad_h, p.pad_w = op.pad_w;
   p.dilation_h = op.dilation_h, p.dilation_w = op.dilation_w;
   p.direction = direction(query.pass, transposed);
+  call.epilogue.bias = op.bias && query.pass == Pass::forward;
   return call;
+}
+
+ConvCall make_conv_call(const KernelQuery& query) {
+  const auto& op = static_cast<const Conv2d&>(*query.op);
+  ConvCall call = make_call<Conv2d>(query, false);
+  call.epilogue.chain = query.pass == Pass::backward_data && op.chain;
+  if (query.pass != Pass::forward) return call;
+  call.epilogue.residual = op.residual;
+  call.epilogue.act = op.act.kind;
+  call.epilogue.slope = op.act.kind == ActKind::leaky ? op.act.slope : 0.0f;
+  call.epilogue.statistics = op.measures && query.mode == Mode::train;
+  return call;
+}
+
+/// What is measured: the output, or the gradient of the input.
+ColumnShape measured_columns(const ConvCall& call) {
+  const Shape& x = call.problem.x;
+  return call.epilogue.chain ? column_shape(1, x.n * x.h * x.w, x.c)
+                             : column_shape(1, call.out_rows, call.out_channels);
 }
 
 void lay_out(ConvCall& call, std::size_t engine_bytes, bool casts) {
@@ -102,20 +132,91 @@ void lay_out(ConvCall& call, std::size_t engine_bytes, bool casts) {
   if (call.bias && call.pass == Pass::backward_weights) {
     room.engine += aligned(bias_gradient_bytes(call.out_rows, call.out_channels));
   }
-  room.bytes = workspace_room(room.engine + engine_bytes);
+  std::size_t own_bytes = 0;
+  if (call.problem.epilogue.statistics || call.problem.epilogue.chain) {
+    room.row = aligned(static_cast<std::size_t>(measured_columns(call).channels) * sizeof(float));
+    room.rows = room.engine;
+    room.engine += 3 * room.row;
+  } else if (call.epilogue.statistics || call.epilogue.chain) {
+    own_bytes = moments_bytes(measured_columns(call));
+  }
+  room.bytes = workspace_room(room.engine + std::max(engine_bytes, own_bytes));
 }
 
-void bias_after(const Context& context, const ConvCall& call, const Bindings& b,
-                std::byte* workspace) {
-  if (!call.bias) return;
-  const DType dtype = call.problem.dtype;
-  if (call.pass == Pass::forward) {
-    launch_bias_add(context, dtype, b.y, as<const float>(b.w[1]), call.out_rows, call.out_channels);
-  } else if (float* db = entry<float>(b.dw, 1);
-             db != nullptr && call.pass == Pass::backward_weights) {
-    launch_bias_gradient(context, dtype, b.dy, db, as<float>(workspace + call.room.bias),
-                         call.out_rows, call.out_channels);
+/// What the engine has left to do of a forward pass.
+void finish_forward(const Context& context, const ConvCall& call, const Bindings& b,
+                    std::byte* workspace) {
+  const ConvEpilogue &wanted = call.epilogue, &done = call.problem.epilogue;
+  float* statistics = as<float>(b.statistics);
+  if (done.statistics) {
+    const std::byte* sums = workspace + call.room.rows;
+    launch_moments_of_sums(context, reinterpret_cast<const float*>(sums),
+                           reinterpret_cast<const float*>(sums + call.room.row), call.out_rows,
+                           call.out_channels, statistics);
   }
+  if (done.any()) return;
+  const DType dtype = call.problem.dtype;
+  if (wanted.changes_sums()) {
+    launch_epilogue(context, dtype, b.y, wanted.bias ? as<const float>(b.w[1]) : nullptr,
+                    wanted.residual ? b.x[1] : nullptr, {wanted.act, wanted.slope}, call.out_rows,
+                    call.out_channels);
+  }
+  if (wanted.statistics) {
+    launch_moments(context, dtype, b.y, measured_columns(call),
+                   as<float>(workspace + call.room.engine), statistics);
+  }
+}
+
+/// The norm's numbers among the bindings (Conv2d::chain).
+NormGradient norm_gradient(const ConvCall& call, const Bindings& b) {
+  const std::size_t first = call.bias ? 2 : 1;
+  const float* mean = as<const float>(b.aux);
+  return {b.x[1],
+          entry<std::byte>(b.dx, 0),
+          mean,
+          mean + call.problem.x.c,
+          as<const float>(b.w[first]),
+          as<const float>(b.w[first + 1])};
+}
+
+void finish(const Context& context, const ConvCall& call, const Bindings& b, std::byte* workspace) {
+  if (call.pass == Pass::forward) return finish_forward(context, call, b, workspace);
+  if (call.epilogue.chain && !call.problem.epilogue.chain && entry<std::byte>(b.dx, 0) != nullptr) {
+    launch_norm_gradient(context, call.problem.dtype, norm_gradient(call, b),
+                         measured_columns(call), as<float>(workspace + call.room.engine),
+                         as<float>(b.statistics));
+  }
+  float* db = entry<float>(b.dw, 1);
+  if (call.bias && db != nullptr && call.pass == Pass::backward_weights) {
+    launch_bias_gradient(context, call.problem.dtype, b.dy, db,
+                         as<float>(workspace + call.room.bias), call.out_rows, call.out_channels);
+  }
+}
+
+ConvTensors engine_tensors(const ConvCall& call, const Tensors& t, const Bindings& b,
+                           std::byte* workspace) {
+  const ConvEpilogue& epilogue = call.problem.epilogue;
+  ConvTensors all{.x = t.x, .w = t.w, .y = t.y};
+  if (epilogue.bias) all.bias = b.w[1];
+  if (epilogue.residual) all.residual = b.x[1];
+  std::byte* rows = workspace + call.room.rows;
+  if (epilogue.statistics) {
+    all.sums = rows;
+    all.squares = rows + call.room.row;
+  }
+  if (epilogue.chain) {
+    const NormGradient norm = norm_gradient(call, b);
+    const std::size_t channels = static_cast<std::size_t>(call.problem.x.c);
+    all.norm_input = b.x[1];
+    all.mean = b.aux;
+    all.inverse = b.aux + channels * sizeof(float);
+    all.scale = const_cast<float*>(norm.scale);
+    all.shift = const_cast<float*>(norm.shift);
+    all.sum_g = b.statistics;
+    all.sum_gx = b.statistics + channels * sizeof(float);
+    for (int i = 0; i < 3; ++i) all.unused[i] = rows + i * call.room.row;
+  }
+  return all;
 }
 
 void run_engine(const Context& context, const ConvCall& call, ConvRunner& runner,
@@ -130,12 +231,12 @@ void run_engine(const Context& context, const ConvCall& call, ConvRunner& runner
   }
   if (call.casts_weights() || call.casts_gradient()) t.w = workspace + call.room.weights;
   if (t.x != nullptr && param != nullptr && t.y != nullptr) {
-    runner.run(context, t.x, t.w, t.y, workspace + call.room.engine);
+    runner.run(context, engine_tensors(call, t, b, workspace), workspace + call.room.engine);
     if (call.casts_gradient()) {
       launch_cast(context, t.w, call.problem.written, param, call.param_type, weights);
     }
   }
-  bias_after(context, call, b, workspace);
+  finish(context, call, b, workspace);
 }
 
 void run_direct(const Context& context, const ConvCall& call, const Bindings& b) {
@@ -143,33 +244,91 @@ void run_direct(const Context& context, const ConvCall& call, const Bindings& b)
   if (t.x != nullptr && t.w != nullptr && t.y != nullptr) {
     launch_direct_conv(context, call.problem, call.param_type, t.x, t.w, t.y);
   }
-  bias_after(context, call, b, workspace_begin(b.workspace));
+  finish(context, call, b, workspace_begin(b.workspace));
 }
 
 KernelOffer conv_offer(const KernelQuery& query, const ConvCall& call, std::string name) {
   const Layout layout = call.problem.layout;
   KernelOffer offer = nhwc_offer(query, std::move(name));
-  offer.inputs[0] = make_desc(query.inputs[0].shape, call.problem.dtype, layout);
+  for (TensorDesc& input : offer.inputs) {
+    input = make_desc(input.shape, call.problem.dtype, layout);
+  }
   offer.output = make_desc(query.output.shape, call.problem.dtype, layout);
   offer.params[0] = make_desc(query.params[0].shape, call.param_type, layout);
   if (call.bias) offer.params[1] = plain_desc(query.params[1].shape, DType::f32);
-  if (call.pass == Pass::backward_weights) offer.reads = {.inputs = true};
+  if (call.pass == Pass::backward_weights) offer.reads = {.inputs = true, .end_input = 1};
   offer.workspace_bytes = call.room.bytes;
   return offer;
 }
 
-void add_engines(Context& context, const KernelQuery& query, ConvCall call, Offers& offers,
+/// The engine, or the plain kernel where there is none, and what has to follow it.
+KernelPtr make_kernel(const Context& context, const ConvCall& call, const ConvPlanPtr& plan,
+                      const std::string& name) {
+  if (plan == nullptr) {
+    return make_run_kernel(name,
+                           [&context, call](const Bindings& b) { run_direct(context, call, b); });
+  }
+  return make_run_kernel(name,
+                         [&context, call, runner = ConvRunner(plan)](const Bindings& b) mutable {
+                           run_engine(context, call, runner, b);
+                         });
+}
+
+/// A call with its workspace laid out for an engine; null: for the plain kernel.
+ConvCall for_engine(ConvCall call, const ConvPlanPtr& plan) {
+  const bool casts = plan != nullptr && (call.casts_weights() || call.casts_gradient());
+  lay_out(call, plan != nullptr ? plan->workspace_bytes : 0, casts);
+  return call;
+}
+
+void add_engines(Context& context, const KernelQuery& query, const ConvCall& wanted, Offers& offers,
                  std::string* reason) {
-  const ConvPlans& found = find_conv_plans(context, call.problem);
+  const ConvPlans& found = find_conv_plans(context, wanted.problem);
   if (found.plans.empty()) refuse(reason, found.reason);
   for (const ConvPlanPtr& plan : found.plans) {
-    lay_out(call, plan->workspace_bytes, call.casts_weights() || call.casts_gradient());
+    const ConvCall call = for_engine(wanted, plan);
     KernelOffer offer = conv_offer(query, call, plan->name);
     offer.make = [&context, call, plan, name = query_name(query)] {
-      return make_run_kernel(
-          name, [&context, call, runner = ConvRunner(plan)](const Bindings& b) mutable {
-            run_engine(context, call, runner, b);
-          });
+      return make_kernel(context, call, plan, name);
+    };
+    offers.push_back(std::move(offer));
+  }
+}
+
+bool prepared(const Context& context, ConvPlan& plan) {
+  try {
+    return plan.finish(context);
+  } catch (const DeviceError&) {
+    return false;
+  }
+}
+
+/// True for what cuDNN is asked to fuse: statistics of the bare sums, what a leaky relu ends, or a
+/// gradient for a norm.
+bool fusible(const ConvEpilogue& epilogue, int input_channels) {
+  // Rows of channels lie one behind the other and have to be aligned for it.
+  if (epilogue.chain) return input_channels % 4 == 0;
+  const bool ends = epilogue.act == ActKind::none || epilogue.act == ActKind::relu ||
+                    epilogue.act == ActKind::leaky;
+  return ends && epilogue.any() && !(epilogue.statistics && epilogue.changes_sums());
+}
+
+void add_fusing_engines(Context& context, const KernelQuery& query, const ConvCall& wanted,
+                        Offers& offers) {
+  if (wanted.transposed || context.max_engines() <= 1) return;
+  if (!fusible(wanted.epilogue, wanted.problem.x.c)) return;
+  const std::vector<ConvPlanPtr>& plain = find_conv_plans(context, wanted.problem).plans;
+  const ConvPlanPtr first = plain.empty() ? nullptr : plain.front();
+  const ConvCall parts = for_engine(wanted, first);
+  ConvCall fused = wanted;
+  fused.problem.epilogue = wanted.epilogue;
+  for (const ConvPlanPtr& plan : find_conv_plans(context, fused.problem).plans) {
+    const ConvCall call = for_engine(fused, plan);
+    KernelOffer offer = conv_offer(query, call, plan->name);
+    offer.workspace_bytes = std::max(call.room.bytes, parts.room.bytes);
+    offer.make = [&context, call, plan, parts, first, name = query_name(query)] {
+      if (prepared(context, *plan)) return make_kernel(context, call, plan, name);
+      return make_kernel(context, parts, first, name);
     };
     offers.push_back(std::move(offer));
   }
@@ -187,17 +346,17 @@ Offers offers_of(Context& context, const KernelQuery& query, ConvCall call, std:
     call.problem.written = call.problem.dtype;
   }
   if (offers.empty()) add_engines(context, query, call, offers, reason);
-  // Some engines of older form know planes only; the bias kernels know channels last only.
-  if (offers.empty() && !call.bias) {
+  // Some engines of older form know planes only; the own kernels behind them channels last only.
+  if (offers.empty() && !call.bias && !call.epilogue.any()) {
     ConvCall planes = call;
     planes.problem.layout = kNchw;
     add_engines(context, query, planes, offers, reason);
   }
-  lay_out(call, 0, /*casts=*/false);
-  KernelOffer direct = conv_offer(query, call, "own:direct");
-  direct.make = [&context, call, name = query_name(query)] {
-    return make_run_kernel(name,
-                           [&context, call](const Bindings& b) { run_direct(context, call, b); });
+  add_fusing_engines(context, query, call, offers);
+  const ConvCall alone = for_engine(call, nullptr);
+  KernelOffer direct = conv_offer(query, alone, "own:direct");
+  direct.make = [&context, alone, name = query_name(query)] {
+    return make_kernel(context, alone, nullptr, name);
   };
   offers.push_back(std::move(direct));
   return offers;
@@ -213,7 +372,7 @@ Offers conv_offers(Context& context, const KernelQuery& query, std::string* reas
   if (query.op->kind() == OpKind::conv2d_transpose) {
     return offers_of(context, query, make_call<Conv2dTranspose>(query, true), reason);
   }
-  return offers_of(context, query, make_call<Conv2d>(query, false), reason);
+  return offers_of(context, query, make_conv_call(query), reason);
 }
 
 }  // namespace daybreak::cuda

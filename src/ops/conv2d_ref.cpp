@@ -4,8 +4,33 @@
 #include "backend/ref/ref_ops.h"
 #include "ops/act_ref.h"
 #include "ops/conv_ref.h"
+#include "ops/moments_ref.h"
 
 namespace daybreak {
+
+namespace {
+
+// What the norm in front starts with (Conv2d::chain).
+template <typename T>
+void sum_gradient(const Conv2d& op, const Shape& s, const Bindings& b) {
+  const std::size_t first = op.bias ? 2 : 1;
+  const T *x = as<T>(b.x[1]), *aux = as<T>(b.aux), *scale = as<T>(b.w[first]),
+          *shift = as<T>(b.w[first + 1]), *gradient = as<T>(b.dx[0]);
+  T* sums = as<T>(b.statistics);
+  for (int c = 0; c < s.c; ++c) {
+    double sum = 0.0, product = 0.0;
+    for_each_of_channel(s, c, [&](auto i) {
+      const double hat = (x[i] - aux[c]) * double{aux[s.c + c]};
+      const double g = hat * scale[c] + shift[c] > 0.0 ? double{gradient[i]} : 0.0;
+      sum += g;
+      product += g * hat;
+    });
+    sums[c] = static_cast<T>(sum);
+    sums[s.c + c] = static_cast<T>(product);
+  }
+}
+
+}  // namespace
 
 std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
   const Conv2d op = static_cast<const Conv2d&>(*query.op);
@@ -13,9 +38,11 @@ std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
                       op.stride_h,           op.stride_w,        op.pad_h,    op.pad_w,
                       op.dilation_h,         op.dilation_w,      op.groups};
   if (query.pass == Pass::forward) {
+    const bool measures = op.measures && query.mode == Mode::train;
     return {ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
       const T* bias = op.bias ? as<T>(b.w[1]) : nullptr;
       coarse_from_fine(form, as<T>(b.x[0]), as<T>(b.w[0]), bias, as<T>(b.y));
+      if (measures) write_statistics(form.coarse, as<T>(b.y), as<T>(b.statistics));
       if (!op.residual && op.act.kind == ActKind::none) return;
       T* y = as<T>(b.y);
       for (std::int64_t i = 0; i < form.coarse.count(); ++i) {
@@ -28,6 +55,7 @@ std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
     return {ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
       const T* no_bias = nullptr;
       fine_from_coarse(form, as<T>(b.dy), as<T>(b.w[0]), no_bias, as<T>(b.dx[0]));
+      if (op.chain) sum_gradient<T>(op, form.fine, b);
     })};
   }
   return {ref_offer(query, {.inputs = true}, [=]<typename T>(T, const Bindings& b) {

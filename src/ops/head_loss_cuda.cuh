@@ -60,8 +60,8 @@ __global__ void head_total_kernel(Terms terms, int samples, const YoloClaim* cla
   if (threadIdx.x == 0) *y = static_cast<float>(sum / samples);
 }
 
-/// dx = dy * what forward has saved.
-inline __global__ void scale_saved_kernel(const float* saved, const float* dy, float* dx,
+/// dx = dy * what forward has saved. Static: each file that uses it registers its own.
+static __global__ void scale_saved_kernel(const float* saved, const float* dy, float* dx,
                                           std::int64_t count) {
   const float g = *dy;
   for (std::int64_t i = loop_begin(); i < count; i += loop_stride()) dx[i] = g * saved[i];

@@ -42,7 +42,8 @@ void bias_after(const Context& context, const LinearCall& call, const Bindings& 
                 std::byte* workspace) {
   if (!call.bias) return;
   if (call.pass == Pass::forward) {
-    launch_bias_add(context, call.dtype, b.y, as<const float>(b.w[1]), call.samples, call.out);
+    launch_epilogue(context, call.dtype, b.y, as<const float>(b.w[1]), nullptr, {}, call.samples,
+                    call.out);
   } else if (float* db = entry<float>(b.dw, 1);
              db != nullptr && call.pass == Pass::backward_weights) {
     launch_bias_gradient(context, call.dtype, b.dy, db, as<float>(workspace + call.bias_at),

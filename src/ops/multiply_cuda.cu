@@ -51,10 +51,10 @@ struct ProductTerm {
 
 template <class T>
 __global__ void product_total_kernel(ColumnShape shape, const float* partial, T* df) {
-  const int at = blockIdx.x * blockDim.x + threadIdx.x;
-  if (at >= shape.groups * shape.channels) return;
-  const double sum = column_total(partial, shape, at / shape.channels, at % shape.channels);
-  df[at] = from_float<T>(static_cast<float>(sum));
+  const int group = blockIdx.y, channel = total_channel();
+  const double sum = column_total(partial, shape, group);
+  if (threadIdx.y != 0 || channel >= shape.channels) return;
+  df[group * shape.channels + channel] = from_float<T>(static_cast<float>(sum));
 }
 
 /// One warp for each row: df[row] = sum over channels of x * dy.
@@ -91,9 +91,8 @@ void channel_gradient(const Context& context, const MultiplyCall& call, const T*
         ProductTerm<T, V>{x, dy}, shape, partial);
     check_launch("multiply gradient kernel");
   });
-  const int all = shape.groups * shape.channels;
-  product_total_kernel<T>
-      <<<(all + kThreads - 1) / kThreads, kThreads, 0, context.stream()>>>(shape, partial, df);
+  const ColumnLaunch total = total_launch(shape.channels, shape.groups);
+  product_total_kernel<T><<<total.grid, total.block, 0, context.stream()>>>(shape, partial, df);
   check_launch("multiply gradient kernel");
 }
 

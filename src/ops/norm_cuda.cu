@@ -1,386 +1,154 @@
-// Batch norm and instance norm, channels last. A norm sees `groups` matrices of rows x channels:
-// batch norm one of N*H*W rows, instance norm N of H*W rows.
+// Batch norm and instance norm, channels last: forward, and what both passes are offered as.
 //
-// Training reads x twice and writes y once (3 passes of element size); backward reads x and dy
-// twice and writes dx (5 passes). A batch norm in place (BatchNorm::in_place) finds x again from y,
-// and with a sum behind its activation reads the residual in the passes that need it: one kernel
-// for norm, activation and sum. Statistics are sums of differences to the channel's first value,
-// so large means do not cancel; every sum has a fixed order.
+// Training reads x twice and writes y once (3 passes of element size), and once where the
+// convolution before it has measured it. A sum (BatchNorm::sum) is read and added, before or behind
+// the activation, in the pass that writes y. Every sum of many numbers has a fixed order.
 
 #include <algorithm>
-#include <type_traits>
 
-#include "backend/cuda/columns.cuh"
-#include "backend/cuda/kernel.h"
+#include "backend/cuda/launch.h"
+#include "backend/cuda/moments.h"
 #include "backend/cuda/offers.h"
 #include "ops/batchnorm.h"
 #include "ops/instancenorm.h"
+#include "ops/norm_cuda.cuh"
 
 namespace daybreak::cuda {
 namespace {
 
-/// Attributes of both norms, as kernels want them.
-struct NormAttrs {
-  bool batch = true;  ///< batch norm: running statistics, one group
-  bool affine = true;
-  float eps = 1e-5f;
-  float momentum = 0.1f;
-  Activation act;
-  bool use_running = false;  ///< normalise with the running statistics
-  bool in_place = false;     ///< backward reads y instead of x
-  bool sum = false;          ///< y = act(...) + a second input
-};
+/// Where training leaves what it has found about the channels; null pointers where it is not kept.
+struct NormRecord {
+  float *mean = nullptr, *inverse = nullptr;  // [groups, channels], for backward
+  float *running_mean = nullptr, *running_var = nullptr;
+  float share = 0.0f;  // of the batch in the running statistics
 
-/// Where backward has a normalised value from.
-enum class NormSource : std::uint8_t {
-  input,   ///< x
-  output,  ///< y = act(z)
-  sum,     ///< y = act(z) + residual
-};
-
-/// A normalised value and the gradient in front of the activation.
-struct NormPoint {
-  float hat, g;
-};
-
-/// Where the numbers of a channel come from. Null scale and shift mean 1 and 0.
-struct NormStatistics {
-  const float* mean;     // [groups, channels]
-  const float* inverse;  // 1 / sqrt(var + eps), or the variance itself when `eps` is given
-  float eps;             // >= 0: `inverse` is a variance
-  const float* scale;    // [channels]
-  const float* shift;
-};
-
-/// The numbers of V channels in registers.
-template <int V>
-struct ChannelNorm {
-  float mean[V], inverse[V], scale[V], shift[V];
-
-  __device__ void load(const NormStatistics& s, int group, int channel, int channels) {
+  template <int V>
+  __device__ void put(const ChannelNorm<V>& norm, const NormStatistics& s, int at, int channel,
+                      float rows) const {
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      const int at = group * channels + channel + v;
-      mean[v] = s.mean[at];
-      inverse[v] = s.eps >= 0.0f ? 1.0f / sqrtf(s.inverse[at] + s.eps) : s.inverse[at];
-      scale[v] = s.scale != nullptr ? s.scale[channel + v] : 1.0f;
-      shift[v] = s.shift != nullptr ? s.shift[channel + v] : 0.0f;
-    }
-  }
-  __device__ float hat(int v, float x) const {
-    return (x - mean[v]) * inverse[v];
-  }
-  __device__ float value(int v, float x) const {
-    return hat(v, x) * scale[v] + shift[v];
-  }
-  /// `from`: x or y; `residual` counts for NormSource::sum.
-  template <NormSource S>
-  __device__ NormPoint point(int v, float from, float residual, float dy, Activation act) const {
-    if constexpr (S == NormSource::input) {
-      const float y = activate(act, value(v, from));
-      return {hat(v, from), dy * activation_slope(act, y)};
-    }
-    const float a = S == NormSource::sum ? from - residual : from;
-    const float z = act.kind == ActKind::leaky && !(a > 0.0f) ? a / act.slope : a;
-    return {found(v) ? (z - shift[v]) / scale[v] : 0.0f, dy * activation_slope(act, a)};
-  }
-  /// As recoverable(), on the device.
-  __device__ bool found(int v) const {
-    const double size = fabs(static_cast<double>(scale[v]));
-    return size > 1e-5 * fabs(static_cast<double>(shift[v])) && scale[v] != 0.0f;
-  }
-};
-
-/// Sums of d and d^2 with d = x - (the group's first value of the channel).
-template <class T, int V>
-struct StatisticsTerm {
-  static constexpr int kSums = 2;
-  const T* x;
-  int rows, channels;
-  float shift[V];
-
-  __device__ void begin(int group, int channel) {
-    const std::int64_t first = static_cast<std::int64_t>(group) * rows * channels + channel;
-#pragma unroll
-    for (int v = 0; v < V; ++v) shift[v] = to_float(x[first + v]);
-  }
-  __device__ void add(std::int64_t at, float (&sums)[2][V]) const {
-    const Pack<T, V> pack = load_pack<T, V>(x + at);
-#pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const float d = to_float(pack.v[v]) - shift[v];
-      sums[0][v] += d;
-      sums[1][v] += d * d;
+      if (mean != nullptr) {
+        mean[at + v] = norm.mean[v];
+        inverse[at + v] = norm.inverse[v];
+      }
+      if (running_mean == nullptr) continue;
+      float &m = running_mean[channel + v], &var = running_var[channel + v];
+      m = (1.0f - share) * m + share * norm.mean[v];
+      var = (1.0f - share) * var + share * unbiased(s.inverse[at + v], rows);
     }
   }
 };
 
-/// Sums of g and g * xhat, with g the gradient in front of the activation.
-template <class T, int V, NormSource S>
-struct GradientTerm {
-  static constexpr int kSums = 2;
-  const T* x;         // or y
-  const T* residual;  // null but for NormSource::sum
-  const T* dy;
-  NormStatistics statistics;
-  Activation act;
-  int channels;
-  ChannelNorm<V> norm;
-
-  __device__ void begin(int group, int channel) { norm.load(statistics, group, channel, channels); }
-  __device__ void add(std::int64_t at, float (&sums)[2][V]) const {
-    const Pack<T, V> px = load_pack<T, V>(x + at), pdy = load_pack<T, V>(dy + at);
-    Pack<T, V> pr = px;
-    if constexpr (S == NormSource::sum) pr = load_pack<T, V>(residual + at);
-#pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const NormPoint point =
-          norm.template point<S>(v, to_float(px.v[v]), to_float(pr.v[v]), to_float(pdy.v[v]), act);
-      sums[0][v] += point.g;
-      sums[1][v] += point.g * point.hat;
-    }
-  }
-};
-
-/// One thread per (group, channel): mean and 1 / sqrt(var + eps) for aux, running statistics.
-template <class T>
-__global__ void finalize_statistics_kernel(const T* x, ColumnShape shape, const float* partial,
-                                           NormAttrs attrs, float* mean, float* inverse,
-                                           float* running_mean, float* running_var) {
-  const int at = blockIdx.x * blockDim.x + threadIdx.x;
-  if (at >= shape.groups * shape.channels) return;
-  const int group = at / shape.channels, channel = at % shape.channels;
-  const double rows = shape.rows;
-  const double first =
-      to_float(x[static_cast<std::int64_t>(group) * shape.rows * shape.channels + channel]);
-  const double offset = column_total(partial, shape, group, channel) / rows;
-  const double square = column_total(partial + shape.partials(), shape, group, channel) / rows;
-  const double variance = fmax(square - offset * offset, 0.0);
-  mean[at] = static_cast<float>(first + offset);
-  inverse[at] = static_cast<float>(1.0 / sqrt(variance + attrs.eps));
-  if (!attrs.batch) return;
-  const float share = attrs.momentum;
-  const double unbiased = rows > 1.0 ? variance * rows / (rows - 1.0) : variance;
-  running_mean[channel] =
-      (1.0f - share) * running_mean[channel] + share * static_cast<float>(first + offset);
-  running_var[channel] =
-      (1.0f - share) * running_var[channel] + share * static_cast<float>(unbiased);
-}
-
-/// y = act(norm(x)), with Sum + residual; y may be x.
-template <class T, int V, bool Sum>
+/// y = act(norm(x)), act(norm(x)) + residual or act(norm(x) + residual); y may be x. The first
+/// block of every channel keeps the record.
+template <class T, int V, NormSum Sum>
 __global__ void __launch_bounds__(kThreads)
     normalize_kernel(const T* x, const T* residual, T* y, ColumnShape shape,
-                     NormStatistics statistics, Activation act) {
+                     NormStatistics statistics, Activation act, NormRecord record) {
   const int channel = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (channel >= shape.channels) return;
   ChannelNorm<V> norm;
   norm.load(statistics, blockIdx.z, channel, shape.channels);
+  if (blockIdx.y == 0 && threadIdx.y == 0) {
+    record.put(norm, statistics, blockIdx.z * shape.channels + channel, channel,
+               static_cast<float>(shape.rows));
+  }
   for (int row = blockIdx.y * blockDim.y + threadIdx.y; row < shape.rows;
        row += gridDim.y * blockDim.y) {
     const std::int64_t at =
         (static_cast<std::int64_t>(blockIdx.z) * shape.rows + row) * shape.channels + channel;
     Pack<T, V> pack = load_pack<T, V>(x + at);
     Pack<T, V> more = pack;
-    if constexpr (Sum) more = load_pack<T, V>(residual + at);
+    if constexpr (Sum != NormSum::none) more = load_pack<T, V>(residual + at);
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      const float value = activate(act, norm.value(v, to_float(pack.v[v])));
-      pack.v[v] = from_float<T>(Sum ? value + to_float(more.v[v]) : value);
+      const float value = norm.value(v, to_float(pack.v[v])), other = to_float(more.v[v]);
+      const float result = Sum == NormSum::none     ? activate(act, value)
+                           : Sum == NormSum::behind ? activate(act, value) + other
+                                                    : activate(act, value + other);
+      pack.v[v] = from_float<T>(result);
     }
     store_pack(y + at, pack);
   }
 }
 
-/// One thread per channel: sums of every group, and the gradients of scale and shift over groups.
-__global__ void finalize_gradient_kernel(ColumnShape shape, const float* partial, float* totals,
-                                         float* dscale, float* dshift) {
-  const int channel = blockIdx.x * blockDim.x + threadIdx.x;
-  if (channel >= shape.channels) return;
-  double scale_sum = 0.0, shift_sum = 0.0;
-  const int all = shape.groups * shape.channels;
-  for (int group = 0; group < shape.groups; ++group) {
-    const double g = column_total(partial, shape, group, channel);
-    const double gx = column_total(partial + shape.partials(), shape, group, channel);
-    totals[group * shape.channels + channel] = static_cast<float>(g);
-    totals[all + group * shape.channels + channel] = static_cast<float>(gx);
-    shift_sum += g;
-    scale_sum += gx;
-  }
-  if (dscale != nullptr) dscale[channel] = static_cast<float>(scale_sum);
-  if (dshift != nullptr) dshift[channel] = static_cast<float>(shift_sum);
-}
-
-/// dx = scale * inverse * (g - mean(g) - xhat * mean(g * xhat)); the means are left out when the
-/// statistics are constants (null totals).
-template <class T, int V, NormSource S>
-__global__ void __launch_bounds__(kThreads)
-    norm_backward_kernel(const T* x, const T* residual, const T* dy, T* dx, ColumnShape shape,
-                         NormStatistics statistics, Activation act, const float* totals) {
-  const int channel = (blockIdx.x * blockDim.x + threadIdx.x) * V;
-  if (channel >= shape.channels) return;
-  ChannelNorm<V> norm;
-  norm.load(statistics, blockIdx.z, channel, shape.channels);
-  float mean_g[V] = {}, mean_gx[V] = {};
-  if (totals != nullptr) {
-    const float inverse_rows = 1.0f / static_cast<float>(shape.rows);
-#pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const int at = blockIdx.z * shape.channels + channel + v;
-      mean_g[v] = totals[at] * inverse_rows;
-      mean_gx[v] = totals[shape.groups * shape.channels + at] * inverse_rows;
-    }
-  }
-  for (int row = blockIdx.y * blockDim.y + threadIdx.y; row < shape.rows;
-       row += gridDim.y * blockDim.y) {
-    const std::int64_t at =
-        (static_cast<std::int64_t>(blockIdx.z) * shape.rows + row) * shape.channels + channel;
-    const Pack<T, V> px = load_pack<T, V>(x + at), pdy = load_pack<T, V>(dy + at);
-    Pack<T, V> pr = px, result;
-    if constexpr (S == NormSource::sum) pr = load_pack<T, V>(residual + at);
-#pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const NormPoint point =
-          norm.template point<S>(v, to_float(px.v[v]), to_float(pr.v[v]), to_float(pdy.v[v]), act);
-      result.v[v] = from_float<T>(norm.scale[v] * norm.inverse[v] *
-                                  (point.g - mean_g[v] - point.hat * mean_gx[v]));
-    }
-    store_pack(dx + at, result);
-  }
-}
-
-/// The launch of the two elementwise kernels: as the sums, with enough blocks over the rows.
-ColumnLaunch apply_launch(const ColumnShape& shape, int pack) {
-  ColumnLaunch launch = column_launch(shape, pack);
-  const int most =
-      (shape.rows + static_cast<int>(launch.block.y) - 1) / static_cast<int>(launch.block.y);
-  const int wanted = 132 * 16 / static_cast<int>(launch.grid.x);
-  launch.grid.y = static_cast<unsigned>(std::max(1, std::min(most, wanted)));
-  return launch;
-}
-
-template <class T, int V>
+template <class T, NormSum Sum>
 void launch_normalize(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
-                      const NormStatistics& statistics, const Bindings& b) {
-  const T* x = as<const T>(b.x[0]);
-  const ColumnLaunch apply = apply_launch(shape, V);
-  if (attrs.sum) {
-    normalize_kernel<T, V, true><<<apply.grid, apply.block, 0, context.stream()>>>(
-        x, as<const T>(b.x[1]), as<T>(b.y), shape, statistics, attrs.act);
-  } else {
-    normalize_kernel<T, V, false><<<apply.grid, apply.block, 0, context.stream()>>>(
-        x, nullptr, as<T>(b.y), shape, statistics, attrs.act);
-  }
-  check_launch("normalize kernel");
-}
-
-template <class T>
-void forward_train(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
-                   const Bindings& b, std::byte* aux) {
-  const T* x = as<const T>(b.x[0]);
-  float* mean = as<float>(aux);
-  float* inverse = mean + shape.groups * shape.channels;
-  float* partial = as<float>(b.workspace);
-  const int first_running = attrs.affine ? 2 : 0;
-  float* running_mean = attrs.batch ? as<float>(b.w[first_running]) : nullptr;
-  float* running_var = attrs.batch ? as<float>(b.w[first_running + 1]) : nullptr;
-  const NormStatistics statistics{mean, inverse, -1.0f, attrs.affine ? as<float>(b.w[0]) : nullptr,
-                                  attrs.affine ? as<float>(b.w[1]) : nullptr};
+                      const NormStatistics& statistics, const NormRecord& record,
+                      const Bindings& b) {
+  const T* residual = Sum == NormSum::none ? nullptr : as<const T>(b.x[1]);
   dispatch_pack<T>(shape.channels, [&](auto width) {
     constexpr int V = decltype(width)::value;
-    const ColumnLaunch sums = column_launch(shape, V);
-    column_sums_kernel<V><<<sums.grid, sums.block, 0, context.stream()>>>(
-        StatisticsTerm<T, V>{x, shape.rows, shape.channels, {}}, shape, partial);
-    check_launch("norm statistics kernel");
-    const int all = shape.groups * shape.channels;
-    finalize_statistics_kernel<T>
-        <<<(all + kThreads - 1) / kThreads, kThreads, 0, context.stream()>>>(
-            x, shape, partial, attrs, mean, inverse, running_mean, running_var);
-    check_launch("norm statistics kernel");
-    launch_normalize<T, V>(context, shape, attrs, statistics, b);
+    const ColumnLaunch apply = apply_launch(shape, V);
+    normalize_kernel<T, V, Sum><<<apply.grid, apply.block, 0, context.stream()>>>(
+        as<const T>(b.x[0]), residual, as<T>(b.y), shape, statistics, attrs.act, record);
+    check_launch("normalize kernel");
   });
 }
 
-NormStatistics running_statistics(const NormAttrs& attrs, const Bindings& b) {
-  const int first = attrs.affine ? 2 : 0;
-  return {as<float>(b.w[first]), as<float>(b.w[first + 1]), attrs.eps,
-          attrs.affine ? as<float>(b.w[0]) : nullptr, attrs.affine ? as<float>(b.w[1]) : nullptr};
+template <class T>
+void normalize(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
+               const NormStatistics& statistics, const NormRecord& record, const Bindings& b) {
+  if (!attrs.sum) {
+    launch_normalize<T, NormSum::none>(context, shape, attrs, statistics, record, b);
+  } else if (attrs.act_last) {
+    launch_normalize<T, NormSum::before>(context, shape, attrs, statistics, record, b);
+  } else {
+    launch_normalize<T, NormSum::behind>(context, shape, attrs, statistics, record, b);
+  }
+}
+
+/// Parts of a training call's workspace, in floats.
+struct NormRoom {
+  std::size_t statistics = 0;  // mean and variance, where they are not given
+  std::size_t partial = 0;     // sums of stretches
+
+  std::size_t bytes() const { return (statistics + partial) * sizeof(float); }
+};
+
+template <class T>
+void forward_train(const Context& context, DType dtype, const ColumnShape& shape,
+                   const NormAttrs& attrs, const NormRoom& room, const Bindings& b) {
+  const int all = shape.groups * shape.channels;
+  float* measured = as<float>(b.statistics);
+  if (!attrs.measured) {
+    measured = as<float>(b.workspace);
+    launch_moments(context, dtype, b.x[0], shape, measured + room.statistics, measured);
+  }
+  const NormStatistics statistics{measured, measured + all, attrs.eps,
+                                  attrs.affine ? as<float>(b.w[0]) : nullptr,
+                                  attrs.affine ? as<float>(b.w[1]) : nullptr};
+  NormRecord record;
+  if (b.aux != nullptr) {
+    record.mean = as<float>(b.aux);
+    record.inverse = record.mean + all;
+  }
+  if (attrs.batch) {
+    const int first_running = attrs.affine ? 2 : 0;
+    record.running_mean = as<float>(b.w[first_running]);
+    record.running_var = as<float>(b.w[first_running + 1]);
+    record.share = attrs.momentum;
+  }
+  normalize<T>(context, shape, attrs, statistics, record, b);
 }
 
 template <class T>
 void forward_running(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
                      const Bindings& b) {
-  const NormStatistics statistics = running_statistics(attrs, b);
-  dispatch_pack<T>(shape.channels, [&](auto width) {
-    constexpr int V = decltype(width)::value;
-    launch_normalize<T, V>(context, shape, attrs, statistics, b);
-  });
-}
-
-template <class T, NormSource S>
-void backward_from(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
-                   const Bindings& b) {
-  const T* x = as<const T>(S == NormSource::input ? b.x[0] : b.y);
-  const T* residual = S == NormSource::sum ? as<const T>(b.x[1]) : nullptr;
-  const T* dy = as<const T>(b.dy);
-  T* dx = entry<T>(b.dx, 0);
-  const auto gradient = [&](std::size_t i) {
-    return attrs.affine ? entry<float>(b.dw, i) : nullptr;
-  };
-  const int all = shape.groups * shape.channels;
-  const float* saved = as<const float>(b.aux);
-  const NormStatistics statistics =
-      attrs.use_running
-          ? running_statistics(attrs, b)
-          : NormStatistics{saved, saved + all, -1.0f, attrs.affine ? as<float>(b.w[0]) : nullptr,
-                           attrs.affine ? as<float>(b.w[1]) : nullptr};
-  float* totals = as<float>(b.workspace);
-  float* partial = totals + 2 * all;
-  dispatch_pack<T>(shape.channels, [&](auto width) {
-    constexpr int V = decltype(width)::value;
-    const ColumnLaunch sums = column_launch(shape, V);
-    column_sums_kernel<V><<<sums.grid, sums.block, 0, context.stream()>>>(
-        GradientTerm<T, V, S>{x, residual, dy, statistics, attrs.act, shape.channels, {}}, shape,
-        partial);
-    check_launch("norm gradient sums kernel");
-    finalize_gradient_kernel<<<(shape.channels + kThreads - 1) / kThreads, kThreads, 0,
-                               context.stream()>>>(shape, partial, totals, gradient(0),
-                                                   gradient(1));
-    check_launch("norm gradient sums kernel");
-    if (dx == nullptr) return;
-    const ColumnLaunch apply = apply_launch(shape, V);
-    norm_backward_kernel<T, V, S><<<apply.grid, apply.block, 0, context.stream()>>>(
-        x, residual, dy, dx, shape, statistics, attrs.act, attrs.use_running ? nullptr : totals);
-    check_launch("norm backward kernel");
-  });
-}
-
-template <class T>
-void backward(const Context& context, const ColumnShape& shape, const NormAttrs& attrs,
-              const Bindings& b) {
-  // The residual's gradient is the sum's; dx[0] may be written over it next.
-  if (T* more = attrs.sum ? entry<T>(b.dx, 1) : nullptr) {
-    const std::size_t count = static_cast<std::size_t>(shape.rows) * shape.channels;
-    check(
-        cudaMemcpyAsync(more, b.dy, count * sizeof(T), cudaMemcpyDeviceToDevice, context.stream()),
-        "cudaMemcpyAsync");
-  }
-  if (!attrs.in_place) return backward_from<T, NormSource::input>(context, shape, attrs, b);
-  if constexpr (std::is_same_v<T, float>) {
-    if (attrs.sum) return backward_from<T, NormSource::sum>(context, shape, attrs, b);
-    backward_from<T, NormSource::output>(context, shape, attrs, b);
-  }
+  normalize<T>(context, shape, attrs, running_statistics(attrs, b), {}, b);
 }
 
 NormAttrs norm_attrs(const KernelQuery& query) {
   NormAttrs attrs;
   if (query.op->kind() == OpKind::batchnorm) {
     const auto& op = static_cast<const BatchNorm&>(*query.op);
-    attrs = {true,        op.affine, op.eps, op.momentum, op.act, query.mode == Mode::eval,
-             op.in_place, op.sum};
+    attrs = {true,        op.affine, op.eps,      op.momentum, op.act,    query.mode == Mode::eval,
+             op.in_place, op.sum,    op.act_last, op.measured, op.chained};
   } else {
     const auto& op = static_cast<const InstanceNorm&>(*query.op);
-    attrs = {false, op.affine, op.eps, 0.0f, Activation{}, false, false, false};
+    attrs.batch = false;
+    attrs.affine = op.affine;
+    attrs.eps = op.eps;
   }
   return attrs;
 }
@@ -406,29 +174,27 @@ Offers norm_offers(Context& context, const KernelQuery& query, std::string* reas
   offer.output = offer.inputs[0];
   for (TensorDesc& param : offer.params) param = plain_desc(param.shape, DType::f32);
   const std::size_t all = static_cast<std::size_t>(shape.groups) * shape.channels;
-  const std::size_t partial = 2 * static_cast<std::size_t>(shape.partials()) * sizeof(float);
   const bool forward = query.pass == Pass::forward;
+  NormRoom room;
   offer.in_place = true;
   if (forward && !attrs.use_running) {
-    // Instance norm keeps no running statistics: evaluation needs the same room as training.
+    if (!attrs.measured) room = {2 * all, moments_bytes(shape) / sizeof(float)};
+    // Instance norm keeps no running statistics: evaluation is training without the aux.
     offer.aux_bytes = 2 * all * sizeof(float);
-    offer.workspace_bytes = partial + offer.aux_bytes;
   } else if (!forward) {
-    offer.reads = {.inputs = !attrs.in_place || attrs.sum,
-                   .output = attrs.in_place,
-                   .aux = !attrs.use_running,
-                   .first_input = attrs.in_place ? 1 : 0};
-    offer.workspace_bytes = 2 * all * sizeof(float) + partial;
+    if (!attrs.chained) room = {2 * all, 2 * static_cast<std::size_t>(shape.partials())};
+    offer.reads = query.op->backward_reads();
+    offer.reads.aux = !attrs.use_running;
   }
-  offer.make = [&context, shape, attrs, forward, partial, dtype = offer.inputs[0].dtype,
+  offer.workspace_bytes = room.bytes();
+  offer.make = [&context, shape, attrs, forward, room, dtype = offer.inputs[0].dtype,
                 name = query_name(query)] {
     return make_run_kernel(name, [=, &context](const Bindings& b) {
+      if (!forward) return launch_norm_backward(context, dtype, shape, attrs, b);
       dispatch_float(dtype, [&](auto tag) {
         using T = typename decltype(tag)::type;
-        if (!forward) return backward<T>(context, shape, attrs, b);
         if (attrs.use_running) return forward_running<T>(context, shape, attrs, b);
-        forward_train<T>(context, shape, attrs, b,
-                         b.aux != nullptr ? b.aux : b.workspace + partial);
+        forward_train<T>(context, dtype, shape, attrs, room, b);
       });
     });
   };

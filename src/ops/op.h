@@ -70,10 +70,14 @@ struct ParamSpec {
 struct Reads {
   bool inputs = false;
   bool output = false;
-  bool aux = false;     ///< what the forward kernel saved on purpose: statistics, masks, indices
-  int first_input = 0;  ///< inputs before this one are not read
+  bool aux = false;        ///< what the forward kernel saved on purpose: statistics, masks, indices
+  int first_input = 0;     ///< inputs before this one are not read
+  int end_input = kNoEnd;  ///< nor are this one and those behind it
 
-  bool input(std::size_t i) const { return inputs && static_cast<int>(i) >= first_input; }
+  static constexpr int kNoEnd = 1 << 30;
+  bool input(std::size_t i) const {
+    return inputs && static_cast<int>(i) >= first_input && static_cast<int>(i) < end_input;
+  }
 };
 
 /// The two gradients of a compute op may be wanted, and are computed, separately.
@@ -85,6 +89,11 @@ enum class Pass : std::uint8_t {
 };
 
 enum class Mode : std::uint8_t { train, eval };
+
+/// Whether an op's forward pass in training hands statistics of its output on, or takes those of
+/// its first input: mean and variance (divided by N*H*W) of each channel, [2][C] beside the tensor,
+/// so that a batch norm behind a convolution need not read what that has just written.
+enum class Statistics : std::uint8_t { none, given, taken };
 
 /// Thrown by Op::infer for inputs that do not fit; the caller adds layer name and place.
 class ShapeError : public std::runtime_error {
@@ -110,6 +119,7 @@ class Op {
   virtual Reads backward_reads() const = 0;
   /// True for ops with Pass::backward_data and Pass::backward_weights instead of Pass::backward.
   virtual bool splits_backward() const { return false; }
+  virtual Statistics statistics() const { return Statistics::none; }
   /// Floating-point operations of a forward pass over these inputs; a multiply-add counts as 2.
   virtual std::int64_t flops(std::span<const Shape> inputs) const = 0;
 };

@@ -50,6 +50,7 @@ struct SsdCall {
 template <class T>
 __device__ __forceinline__ T block_total(T v, T* shared) {
   v = block_sum(v, shared);
+  __syncthreads();  // the sums of the warps have been read
   if (threadIdx.x == 0) shared[0] = v;
   __syncthreads();
   return shared[0];
@@ -81,7 +82,7 @@ __device__ int best_place(const SsdCall& call, const float* row, double* overlap
       where[threadIdx.x] = place;
     }
   }
-  return where[0];
+  return threadIdx.x == 0 ? where[0] : -1;  // it has written it; nobody waits for that
 }
 
 __global__ void __launch_bounds__(kThreads) ssd_match_kernel(SsdCall call) {

@@ -106,6 +106,7 @@ void Executor::bind(BoundPlan& bound) {
     result.bindings.y = address(plan, step.y);
     result.bindings.dy = address(plan, step.dy);
     result.bindings.aux = address(plan, step.aux);
+    result.bindings.statistics = address(plan, step.statistics);
     result.bindings.workspace = address(plan, step.workspace);
     result.bindings.scalars = device_scalars();
     try {

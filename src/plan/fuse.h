@@ -20,10 +20,18 @@ std::vector<GraphNode> fuse(const Graph& graph, const std::vector<ValueId>& keep
 std::vector<GraphNode> fuse_in_place(std::vector<GraphNode> nodes, const Graph& graph,
                                      const std::vector<ValueId>& keep);
 
-/// For training: batch norms take over the plain sum that alone reads them (BatchNorm::sum) and
-/// keep their input.
+/// For training: batch norms take over the plain sum that alone reads them (BatchNorm::sum), and
+/// without an activation of their own also the sum's (BatchNorm::act_last), and keep their input.
 std::vector<GraphNode> fuse_sums(std::vector<GraphNode> nodes, const Graph& graph,
                                  const std::vector<ValueId>& keep);
+
+/// For training: convolutions hand the statistics of their output to the batch norms that read it
+/// (Statistics).
+std::vector<GraphNode> fuse_statistics(std::vector<GraphNode> nodes, const Graph& graph);
+
+/// For training: convolutions that alone read the output of a batch norm with relu hand it the sums
+/// that its gradient starts with (Conv2d::chain).
+std::vector<GraphNode> fuse_gradients(std::vector<GraphNode> nodes, const Graph& graph);
 
 /// For evaluation: drops dropout, and joins a convolution with the activation that alone reads it,
 /// or with the plain sum (and that sum's activation) that alone reads it: the convolution then runs

@@ -29,7 +29,23 @@ std::shared_ptr<BatchNorm> in_place(const Graph& graph, const GraphNode& node) {
 bool plain_sum(const GraphNode& node) {
   if (node.op->kind() != OpKind::add || node.inputs[0] == node.inputs[1]) return false;
   const Add& add = static_cast<const Add&>(*node.op);
-  return add.coeff[0] == 1.0f && add.coeff[1] == 1.0f && add.act.kind == ActKind::none;
+  return add.coeff[0] == 1.0f && add.coeff[1] == 1.0f;
+}
+
+// A sum's activation needs a norm without one whose backward has its input.
+bool takes(const BatchNorm& norm, const Add& add) {
+  const bool told_by_output = add.act.kind == ActKind::relu || add.act.kind == ActKind::leaky;
+  return add.act.kind == ActKind::none ||
+         (told_by_output && norm.act.kind == ActKind::none && !norm.in_place);
+}
+
+// The norm with the sum and what stands behind it.
+std::shared_ptr<const Op> with_sum(const BatchNorm& norm, const Add& add) {
+  auto sum = std::make_shared<BatchNorm>(norm);
+  sum->sum = true;
+  sum->act_last = add.act.kind != ActKind::none;
+  if (sum->act_last) sum->act = add.act;
+  return sum;
 }
 
 // Replaces every norm by `changed` of it, where that is one, and gives those the plain sums that
@@ -49,14 +65,18 @@ std::vector<GraphNode> take_sums(
       node.op = std::move(norm);
       if (readers[node.output] == 1) position[node.output] = static_cast<int>(result.size());
     } else if (plain_sum(node)) {  // of two norms the later one takes the sum
-      const int first = position[node.inputs[0]], second = position[node.inputs[1]];
+      const Add& add = static_cast<const Add&>(*node.op);
+      const auto place = [&](ValueId value) {
+        const int at = position[value];
+        const bool fits = at != kNone && takes(static_cast<const BatchNorm&>(*result[at].op), add);
+        return fits ? at : kNone;
+      };
+      const int first = place(node.inputs[0]), second = place(node.inputs[1]);
       const int at = std::max(first, second);
       if (at != kNone) {
         GraphNode joined = std::move(result[at]);
         result[at].op = nullptr;
-        auto sum = std::make_shared<BatchNorm>(static_cast<const BatchNorm&>(*joined.op));
-        sum->sum = true;
-        joined.op = std::move(sum);
+        joined.op = with_sum(static_cast<const BatchNorm&>(*joined.op), add);
         joined.inputs.push_back(node.inputs[at == first ? 1 : 0]);
         joined.output = node.output;
         result.push_back(std::move(joined));

@@ -69,7 +69,9 @@ void compute_lifetimes(Plan& plan) {
     for (const auto* list : {&step.x, &step.dx, &step.w, &step.dw}) {
       for (TensorId id : *list) touch(plan, id, i);
     }
-    for (TensorId id : {step.y, step.dy, step.aux, step.workspace}) touch(plan, id, i);
+    for (TensorId id : {step.y, step.dy, step.aux, step.workspace, step.statistics}) {
+      touch(plan, id, i);
+    }
   }
   for (std::size_t id = 0; id < plan.tensors.size(); ++id) {
     if (plan.tensors[id].pinned) touch(plan, static_cast<TensorId>(id), std::max(0, steps - 1));

@@ -52,7 +52,8 @@ struct PlanStep {
   NodeId node = kNone;
   std::vector<TensorId> x, dx, w, dw;
   TensorId y = kNone, dy = kNone, aux = kNone, workspace = kNone;
-  bool in_place = false;  ///< y may share memory with x[0], or dx[0] with dy
+  TensorId statistics = kNone;  ///< given or taken (Op::statistics, Conv2d::chain)
+  bool in_place = false;        ///< y may share memory with x[0], or dx[0] with dy
   std::function<KernelPtr()> make;
 };
 

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "ops/add.h"
 #include "ops/batchnorm.h"
+#include "ops/conv2d.h"
 #include "plan/plan_builder.h"
 
 namespace daybreak {
@@ -123,10 +124,12 @@ class BackwardPlanner {
     return true;
   }
 
-  // The residual's gradient is the sum's, shared like that of a plain sum.
+  // The residual's gradient is the sum's, shared like that of a plain sum; behind the sum's
+  // activation it is the kernel's to make.
   bool plan_norm_with_sum(const GraphNode& node, TensorId aux, const std::vector<bool>& want,
                           bool want_dw) {
-    if (!static_cast<const BatchNorm&>(*node.op).sum) return false;
+    const auto& norm = static_cast<const BatchNorm&>(*node.op);
+    if (!norm.sum || norm.act_last) return false;
     if (want[0] || want_dw) plan_pass(node, Pass::backward, aux, {want[0], false}, want_dw);
     if (want[1]) contribute(node.inputs[1], gradient(node.output), node);
     return true;
@@ -171,6 +174,7 @@ class BackwardPlanner {
         want_dw ? weight_targets(node, offer) : std::vector<TensorId>();
     step.dw = dw;
     step.workspace = b_.workspace(offer, node);
+    bind_chain(node, pass, offer, step);
 
     PlanStep& added = b_.add_step(node, pass, offer);
     added.x = std::move(step.x);
@@ -181,8 +185,36 @@ class BackwardPlanner {
     added.dy = step.dy;
     added.aux = step.aux;
     added.workspace = step.workspace;
+    added.statistics = step.statistics;
     finish_weights(node, dw, pass);
     return step.dx;
+  }
+
+  const GraphNode& maker(ValueId value) const {
+    return *std::find_if(b_.nodes.begin(), b_.nodes.end(),
+                         [&](const GraphNode& node) { return node.output == value; });
+  }
+
+  // What passes between a convolution's data gradient and that of the norm before it
+  // (Conv2d::chain).
+  void bind_chain(const GraphNode& node, Pass pass, const KernelOffer& offer, PlanStep& step) {
+    const OpKind kind = node.op->kind();
+    if (kind == OpKind::batchnorm && static_cast<const BatchNorm&>(*node.op).chained) {
+      step.statistics = b_.statistics(node.output);
+      DAYBREAK_ASSERT(step.statistics != kNone);
+    }
+    if (kind != OpKind::conv2d || pass != Pass::backward_data) return;
+    if (!static_cast<const Conv2d&>(*node.op).chain) return;
+    const GraphNode& norm = maker(node.inputs[0]);
+    step.x.push_back(b_.value_as(norm.inputs[0], offer.inputs[0], node, pass));
+    step.aux = aux_[&norm - b_.nodes.data()];
+    KernelOffer params;
+    for (ParamId param : norm.params) {
+      const TensorDesc stored = *b_.layouts.desc[param];
+      params.params.push_back(plain_desc(stored.shape, stored.dtype));
+    }
+    for (std::size_t i = 0; i < 2; ++i) step.w.push_back(b_.weight_as(norm, i, params, pass));
+    step.statistics = b_.statistics(node.inputs[0]) = b_.new_statistics(norm);
   }
 
   // Where a kernel writes the parameters' gradients: straight into the gradient arena, or a

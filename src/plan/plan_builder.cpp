@@ -24,7 +24,8 @@ PlanBuilder::PlanBuilder(const Graph& graph_in, Backend& backend_in, const PlanR
       choose_(choose),
       versions_(graph_in.values.size()),
       weights_(graph_in.params.size(), kNone),
-      gradients_(graph_in.params.size(), kNone) {
+      gradients_(graph_in.params.size(), kNone),
+      statistics_(graph_in.values.size(), kNone) {
   plan.request = request_in;
   plan.value_tensor.assign(graph.values.size(), kNone);
   plan.value_gradient.assign(graph.values.size(), kNone);
@@ -140,6 +141,11 @@ TensorId PlanBuilder::gradient_tensor(ParamId param) {
     plan.tensors.back().param = param;
   }
   return gradients_[param];
+}
+
+TensorId PlanBuilder::new_statistics(const GraphNode& node) {
+  const Shape shape{2, plan.shapes[node.output].c, 1, 1};
+  return new_tensor(node.layer + " statistics", plain_desc(shape, param_dtype()));
 }
 
 KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {

@@ -45,6 +45,10 @@ class PlanBuilder {
   /// Parameter `index` of a node as an offer wants it. The first to ask decides how it is stored.
   TensorId weight_as(const GraphNode& node, std::size_t index, const KernelOffer& offer, Pass pass);
   TensorId gradient_tensor(ParamId param);
+  /// Statistics of a value: kNone, or what the node that makes it gives (Op::statistics), or what
+  /// its only reader says about its gradient (Conv2d::chain).
+  TensorId& statistics(ValueId value) { return statistics_[value]; }
+  TensorId new_statistics(const GraphNode& node);
 
   /// With floating inputs in the node's type: the plan converts values that are of another.
   KernelQuery query(const GraphNode& node, Pass pass) const;
@@ -62,6 +66,7 @@ class PlanBuilder {
   const OfferChooser& choose_;
   std::vector<std::vector<TensorId>> versions_;  // by value
   std::vector<TensorId> weights_, gradients_;    // by param, in the stored layout
+  std::vector<TensorId> statistics_;             // by value
 };
 
 /// "nchw -> nChw16c", "f32 -> bf16": what a reorder step is called in tables.

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "core/error.h"
 #include "ops/batchnorm.h"
 #include "ops/reshape.h"
 #include "plan/plan_builder.h"
@@ -34,6 +35,21 @@ void check_batchnorm(const PlanBuilder& builder, const GraphNode& node) {
                                 node.layer));
 }
 
+// The tensor of statistics that a node gives or takes; kNone when there is none.
+TensorId statistics_of(PlanBuilder& builder, const GraphNode& node) {
+  if (builder.request.mode != Mode::train) return kNone;
+  switch (node.op->statistics()) {
+    case Statistics::given:
+      return builder.statistics(node.output) = builder.new_statistics(node);
+    case Statistics::taken:
+      DAYBREAK_ASSERT(builder.statistics(node.inputs[0]) != kNone);
+      return builder.statistics(node.inputs[0]);
+    case Statistics::none:
+      break;
+  }
+  return kNone;
+}
+
 TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
   check_batchnorm(builder, node);
   KernelQuery query = builder.query(node, Pass::forward);
@@ -56,7 +72,9 @@ TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
                              {Shape{1, words, 1, 1}, DType::f32, kNchw, offer.aux_bytes});
   }
   const TensorId workspace = builder.workspace(offer, node);
+  const TensorId statistics = statistics_of(builder, node);
   PlanStep& step = builder.add_step(node, Pass::forward, offer);
+  step.statistics = statistics;
   step.x = std::move(x);
   step.w = std::move(w);
   step.y = y;

@@ -61,6 +61,9 @@ std::vector<GraphNode> needed_nodes(const Graph& graph, const PlanRequest& reque
     if (request.mode == Mode::train && backend.norms_with_sum(request.dtype)) {
       all = fuse_sums(std::move(all), graph, request.keep);
     }
+    if (request.mode == Mode::train && backend.statistics_of_convs(request.dtype)) {
+      all = fuse_gradients(fuse_statistics(std::move(all), graph), graph);
+    }
   } else {
     all = graph.nodes;
   }

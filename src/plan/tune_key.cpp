@@ -49,9 +49,16 @@ bool tunable(const Op& op) {
 std::string tune_key(const Backend& backend, const KernelQuery& query) {
   std::string key = fmt::format("{}, {}, {}", op_text(*query.op), to_string(query.pass),
                                 query.mode == Mode::train ? "train" : "eval");
+  const bool gives = query.op->statistics() == Statistics::given;
+  if (gives && query.pass == Pass::forward) key += " with statistics";
   for (const TensorDesc& desc : query.inputs) key += ", x " + desc_text(backend, desc);
   key += ", y " + desc_text(backend, query.output);
   for (const TensorDesc& desc : query.params) key += ", w " + desc_text(backend, desc);
+  if (query.op->kind() == OpKind::conv2d) {
+    const auto& conv = static_cast<const Conv2d&>(*query.op);
+    if (conv.act.kind != ActKind::none) key += fmt::format(", then {}", to_string(conv.act.kind));
+    if (conv.chain && query.pass == Pass::backward_data) key += ", summed up for a norm";
+  }
   if (!query.params_fixed) key += " (free)";
   return key;
 }

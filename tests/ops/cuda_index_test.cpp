@@ -10,6 +10,7 @@
 
 #include "backend/cuda/chunks.h"
 #include "backend/cuda/index.h"
+#include "backend/cuda/moments.h"
 #include "ops/op.h"
 #include "ops/ssd_loss_math.h"
 
@@ -110,6 +111,39 @@ TEST(CudaIndex, ColumnsAreCutWithoutGapsOrOverlap) {
       }
     }
   }
+}
+
+// Sums in f32 around the first value, as kernels take them, against two passes in double; and what
+// sums around zero, as cuDNN leaves them, are good for.
+TEST(CudaIndex, MomentsOfSums) {
+  for (const double mean : {0.0, -3.0, 1000.0}) {
+    std::vector<float> x(5000);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      x[i] = static_cast<float>(mean + std::sin(0.7 * static_cast<double>(i)));
+    }
+    const double rows = static_cast<double>(x.size());
+    double exact_mean = 0.0, exact_variance = 0.0;
+    for (const float v : x) exact_mean += v / rows;
+    for (const float v : x) exact_variance += (v - exact_mean) * (v - exact_mean) / rows;
+    float sum = 0.0f, squares = 0.0f, plain_sum = 0.0f, plain_squares = 0.0f;
+    for (const float v : x) {
+      const float d = v - x[0];
+      sum += d, squares += d * d;
+      plain_sum += v, plain_squares += v * v;
+    }
+    const Moments around = moments_of(rows, x[0], sum, squares);
+    EXPECT_NEAR(around.mean, exact_mean, 1e-6 * (1.0 + std::abs(mean)));
+    EXPECT_NEAR(around.variance, exact_variance, 1e-4);
+    const Moments plain = moments_of(rows, 0.0, plain_sum, plain_squares);
+    EXPECT_GE(plain.variance, 0.0f);
+    if (std::abs(mean) < 10.0) {
+      EXPECT_NEAR(plain.mean, exact_mean, 1e-4);
+      EXPECT_NEAR(plain.variance, exact_variance, 1e-3);
+    }
+  }
+  EXPECT_EQ(moments_of(4.0, 0.0, 4.0, 3.999999).variance, 0.0f) << "rounding below zero";
+  EXPECT_FLOAT_EQ(unbiased(2.0f, 5.0f), 2.5f);
+  EXPECT_EQ(unbiased(2.0f, 1.0f), 2.0f);
 }
 
 TEST(CudaIndex, RowGridsCoverAndStayWithinTheLimits) {

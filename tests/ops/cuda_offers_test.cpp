@@ -2,8 +2,14 @@
 // kernel there, for every shape of the op cases, in every precision and pass, and what an offer
 // promises fits what the plan will give it.
 
+#include <dlfcn.h>
+
 #include <algorithm>
+#include <cstdio>
+#include <map>
 #include <set>
+#include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -11,6 +17,7 @@
 #include "core/error.h"
 #include "op_cases.h"
 #include "ops/batchnorm.h"
+#include "ops/conv2d.h"
 #include "ops/ssd_loss.h"
 #include "support/op_data.h"
 
@@ -130,7 +137,8 @@ TEST_F(CudaOffers, SavedDataIsOfferedWhereItIsRead) {
   }
 }
 
-// The plan's fuse_sums(): norm, activation and sum as one kernel, in every precision.
+// The plan's fuse_sums(): norm, sum and the activation before or behind it as one kernel, in every
+// precision.
 TEST_F(CudaOffers, NormsTakeSums) {
   BatchNorm norm;
   norm.sum = true;
@@ -138,12 +146,182 @@ TEST_F(CudaOffers, NormsTakeSums) {
   const std::vector<Shape> shapes(2, Shape{4, 24, 3, 3});
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     EXPECT_TRUE(cuda().norms_with_sum(dtype));
-    for (const Pass pass : {Pass::forward, Pass::backward}) {
-      const KernelQuery query = plain_query(norm, shapes, pass, Mode::train, dtype);
+    for (const bool last : {false, true}) {
+      norm.act_last = last;
+      for (const Pass pass : {Pass::forward, Pass::backward}) {
+        const KernelQuery query = plain_query(norm, shapes, pass, Mode::train, dtype);
+        std::string reason;
+        const std::vector<KernelOffer> offers = cuda().offers(query, &reason);
+        ASSERT_EQ(offers.size(), 1u) << reason;
+        check_offer(norm, query, offers[0]);
+        if (pass == Pass::forward) continue;
+        EXPECT_TRUE(offers[0].reads.input(0));
+        EXPECT_FALSE(offers[0].reads.input(1)) << "a residual is kept for nobody";
+        EXPECT_EQ(offers[0].reads.output, last);
+      }
+    }
+  }
+}
+
+// The plan's fuse_statistics(): what a norm is given it does not measure, and has no room for.
+TEST_F(CudaOffers, ConvolutionsMeasureForNorms) {
+  const Shape x{16, 24, 9, 7};
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    EXPECT_TRUE(cuda().statistics_of_convs(dtype));
+    const auto forward_room = [&](const Op& op, Mode mode) {
+      const KernelQuery query = plain_query(op, {x}, Pass::forward, mode, dtype);
+      std::string reason;
+      const std::vector<KernelOffer> offers = cuda().offers(query, &reason);
+      EXPECT_EQ(offers.size(), 1u) << reason;
+      if (offers.empty()) return std::size_t{0};
+      check_offer(op, query, offers[0]);
+      return offers[0].workspace_bytes;
+    };
+    BatchNorm norm;
+    const std::size_t alone = forward_room(norm, Mode::train);
+    norm.measured = true;
+    EXPECT_EQ(forward_room(norm, Mode::train), 0u);
+    Conv2d conv;
+    conv.out_channels = 24;
+    EXPECT_EQ(forward_room(conv, Mode::train), 0u);
+    conv.measures = true;
+    EXPECT_GE(forward_room(conv, Mode::train) + 2 * 24 * sizeof(float), alone);
+    EXPECT_EQ(forward_room(conv, Mode::eval), 0u);
+  }
+}
+
+// The plan's fuse_inference(): bias, residual and any activation behind a convolution.
+TEST_F(CudaOffers, ConvolutionsEndInSumsAndActivations) {
+  const std::vector<Shape> shapes = {{2, 5, 6, 6}, {2, 7, 6, 6}};
+  for (const ActKind kind : {ActKind::none, ActKind::relu, ActKind::leaky, ActKind::mish}) {
+    EXPECT_TRUE(cuda().fuses_into_conv({kind}));
+    Conv2d conv;
+    conv.out_channels = 7;
+    conv.residual = true;
+    conv.act.kind = kind;
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+      const KernelQuery query = plain_query(conv, shapes, Pass::forward, Mode::eval, dtype);
       std::string reason;
       const std::vector<KernelOffer> offers = cuda().offers(query, &reason);
       ASSERT_EQ(offers.size(), 1u) << reason;
-      check_offer(norm, query, offers[0]);
+      check_offer(conv, query, offers[0]);
+    }
+  }
+}
+
+/// What cuDNN says about an H100 that is not there.
+class CudnnOffers : public CudaOffers {
+ protected:
+  void SetUp() override {
+    CudaOffers::SetUp();
+    if (IsSkipped()) return;
+#ifdef DAYBREAK_CUDA_DRIVER
+    // Engines that compile their kernels look for the driver's library even when they are only
+    // asked; by its name they find the one that is loaded.
+    if (dlopen("libcuda.so.1", RTLD_NOW) == nullptr) dlopen(DAYBREAK_CUDA_DRIVER, RTLD_NOW);
+#endif
+    try {
+      backend(2);
+    } catch (const DeviceError& error) {
+      GTEST_SKIP() << "skipped: cuDNN tells nothing without a GPU: " << error.what();
+    }
+  }
+
+  // One engine is enough to see that there is any; where one is to be chosen, engines that fuse are
+  // offered as well.
+  static Backend& backend(int engines) {
+    static const BackendPtr first = make_cuda_offers(1), more = make_cuda_offers(2);
+    return engines == 1 ? *first : *more;
+  }
+
+  static std::vector<KernelOffer> offers(int engines, const Op& op,
+                                         const std::vector<Shape>& inputs, Pass pass, Mode mode,
+                                         DType dtype) {
+    const KernelQuery query = plain_query(op, inputs, pass, mode, dtype);
+    std::vector<KernelOffer> result = backend(engines).offers(query, nullptr);
+    for (const KernelOffer& offer : result) check_offer(op, query, offer);
+    return result;
+  }
+
+  static const KernelOffer* find(const std::vector<KernelOffer>& offers, const std::string& text) {
+    const auto found = std::find_if(offers.begin(), offers.end(), [&](const KernelOffer& offer) {
+      return offer.name.find(text) != std::string::npos;
+    });
+    return found == offers.end() ? nullptr : &*found;
+  }
+};
+
+TEST_F(CudnnOffers, EnginesForConvolutionsOfEveryPassAndPrecision) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    std::map<Pass, std::pair<int, int>> counts;
+    for (const OpCase& one : cases(OpKind::conv2d)) {
+      const std::unique_ptr<Op> op = one.make();
+      for (const Pass pass : passes_of(*op, one.inputs.size())) {
+        auto& [served, all] = counts[pass];
+        served += find(offers(1, *op, one.inputs, pass, Mode::train, dtype), "cudnn:") != nullptr;
+        ++all;
+      }
+    }
+    std::printf("cudnn: %s:", to_string(dtype));
+    for (const auto& [pass, count] : counts) {
+      std::printf(" %s %d of %d shapes", std::string(to_string(pass)).c_str(), count.first,
+                  count.second);
+      EXPECT_GT(count.first, 0);
+    }
+    std::printf("\n");
+  }
+}
+
+Conv2d plain_conv(int channels, int size) {
+  Conv2d conv;
+  conv.out_channels = channels;
+  conv.kernel_h = conv.kernel_w = size;
+  conv.pad_h = conv.pad_w = size / 2;
+  conv.bias = false;
+  return conv;
+}
+
+// Convolutions of the sizes that networks have.
+TEST_F(CudnnOffers, EnginesThatFuse) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    int measuring = 0, ending = 0, chains = 0, all = 0;
+    const auto there = [&](const Conv2d& conv, Pass pass, Mode mode, const char* name) {
+      const std::vector<Shape> x = {{128, conv.out_channels, 16, 16}};
+      return find(offers(2, conv, x, pass, mode, dtype), name) != nullptr;
+    };
+    for (const int channels : {64, 256}) {
+      for (const int size : {1, 3}) {
+        Conv2d conv = plain_conv(channels, size);
+        conv.measures = conv.chain = true;
+        measuring += there(conv, Pass::forward, Mode::train, "+statistics");
+        chains += there(conv, Pass::backward_data, Mode::train, "+relu+norm");
+        conv = plain_conv(channels, size);
+        conv.bias = true;
+        conv.act = {ActKind::leaky, 0.1f};
+        ending += there(conv, Pass::forward, Mode::eval, "+bias+leaky");
+        ++all;
+      }
+    }
+    std::printf("cudnn: %s: of %d shapes statistics %d, bias and leaky relu %d, norms %d\n",
+                to_string(dtype), all, measuring, ending, chains);
+    EXPECT_EQ(measuring, dtype == DType::f32 ? 0 : all) << "in f32 only with TF32";
+    EXPECT_EQ(ending, all);
+    EXPECT_EQ(chains, dtype == DType::f16 ? all : 0);
+  }
+}
+
+// Those that are compiled beforehand are finished without a GPU; of those that cannot be, the parts
+// are made.
+TEST_F(CudnnOffers, EnginesThatFuseAreMadeOrTheirParts) {
+  Conv2d conv = plain_conv(64, 3);
+  conv.measures = conv.chain = true;
+  const std::vector<Shape> x = {{128, 64, 16, 16}};
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    for (const Pass pass : {Pass::forward, Pass::backward_data}) {
+      for (const KernelOffer& offer : offers(2, conv, x, pass, Mode::train, dtype)) {
+        SCOPED_TRACE(offer.name);
+        EXPECT_NE(offer.make(), nullptr);
+      }
     }
   }
 }

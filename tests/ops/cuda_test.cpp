@@ -19,9 +19,10 @@
 namespace daybreak {
 namespace {
 
+// Never destroyed: what cuDNN loads later would end before it.
 Backend& cuda() {
-  static const BackendPtr backend = make_cuda_backend(0, /*engines=*/3);
-  return *backend;
+  static Backend& backend = *make_cuda_backend(0, /*engines=*/3).release();
+  return backend;
 }
 
 /// Asks for forward kernels as if inputs lay in `layout`, and as if parameters were of `params`:
@@ -101,17 +102,67 @@ TEST_P(CudaOps, f16_f32_params) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, CudaOps, testing::ValuesIn(all_cases(LargeCases::with)), name_of);
 
-// What the plan's fuse_sums() makes, which no case of all backends has.
-TEST(CudaBackend, NormsWithActivationAndSum) {
+// What the plan's fusion passes make, which no case of all backends has.
+void check_joined(const Op& op, const std::vector<Shape>& shapes) {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
-    for (const int channels : {3, 24, 64}) {
-      SCOPED_TRACE(std::string(to_string(dtype)) + " " + std::to_string(channels));
+    SCOPED_TRACE(std::string(to_string(dtype)) + " " + op.describe() + " " + to_string(shapes[0]));
+    Asking backend(cuda(), kNhwc, DType::f32);
+    HarnessOptions options = options_for(dtype, op);
+    options.integers = false;
+    check_backend(backend, op, shapes, options);
+  }
+}
+
+TEST(CudaBackend, NormsWithActivationAndSum) {
+  for (const int channels : {3, 24, 64}) {
+    for (const bool last : {false, true}) {
       BatchNorm norm;
       norm.sum = true;
-      norm.act = {ActKind::leaky, 0.1f};
-      const std::vector<Shape> shapes(2, Shape{4, channels, 5, 3});
-      Asking backend(cuda(), kNhwc, DType::f32);
-      check_backend(backend, norm, shapes, options_for(dtype, norm));
+      norm.act_last = last;
+      for (const Activation& act : {Activation{ActKind::leaky, 0.1f}, Activation{ActKind::relu}}) {
+        norm.act = act;
+        check_joined(norm, std::vector<Shape>(2, Shape{4, channels, 5, 3}));
+      }
+    }
+  }
+}
+
+TEST(CudaBackend, ConvolutionsMeasureAndNormsTakeIt) {
+  for (const int channels : {3, 24, 64}) {
+    BatchNorm norm;
+    norm.measured = true;
+    norm.act = {ActKind::relu};
+    check_joined(norm, {{4, channels, 5, 3}});
+    Conv2d conv;
+    conv.measures = true;
+    conv.out_channels = channels;
+    for (const bool bias : {false, true}) {
+      conv.bias = bias;
+      for (const Shape& x : {Shape{3, 5, 7, 6}, Shape{8, 64, 8, 8}}) check_joined(conv, {x});
+    }
+  }
+}
+
+TEST(CudaBackend, ConvolutionsEndInSumsAndActivations) {
+  const Activation acts[] = {{}, {ActKind::relu}, {ActKind::leaky, 0.1f}, {ActKind::mish}};
+  for (const int channels : {5, 64}) {
+    for (const Activation& act : acts) {
+      for (const bool residual : {false, true}) {
+        Conv2d conv;
+        conv.out_channels = channels;
+        conv.act = act;
+        conv.residual = residual;
+        std::vector<Shape> shapes = {{2, channels, 6, 5}};
+        if (residual) shapes.push_back(shapes[0]);
+        for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+          SCOPED_TRACE(std::string(to_string(dtype)) + " " + conv.describe());
+          Asking backend(cuda(), kNhwc, DType::f32);
+          HarnessOptions options = options_for(dtype, conv);
+          options.modes = {Mode::eval};
+          options.integers = false;
+          check_backend(backend, conv, shapes, options);
+        }
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "op_cases.h"
+#include "ops/batchnorm.h"
 #include "support/op_data.h"
 #include "support/op_harness.h"
 
@@ -46,6 +47,24 @@ TEST_P(EvaluationGradient, MatchesCentralDifferences) {
   check_gradients(*GetParam().make(), GetParam().inputs, Mode::eval);
 }
 INSTANTIATE_TEST_SUITE_P(Ops, EvaluationGradient, testing::ValuesIn(evaluation_cases()), name_of);
+
+// What only plans make: activations behind sums, statistics that a convolution has taken.
+TEST(GradientOfNorms, WithWhatIsJoined) {
+  const Shape shape{3, 5, 4, 3};
+  for (const Mode mode : {Mode::train, Mode::eval}) {
+    for (const Activation& act : {Activation{ActKind::relu}, Activation{ActKind::leaky, 0.1f}}) {
+      for (const bool measured : {false, true}) {
+        BatchNorm norm;
+        norm.act = act;
+        norm.sum = norm.act_last = true;
+        norm.measured = measured;
+        check_gradients(norm, {shape, shape}, mode);
+        norm.sum = norm.act_last = false;
+        check_gradients(norm, {shape}, mode);
+      }
+    }
+  }
+}
 
 }  // namespace
 }  // namespace daybreak

@@ -106,6 +106,17 @@ TEST_F(Choose, TakesTheFastestAndMeasuresOnce) {
   EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
 }
 
+// One that is faster by sixty microseconds, but takes a second at every start.
+TEST_F(Choose, WhatTakesLongToMakeHasToEarnItBack) {
+  KernelOffer quick = offer("quick", 440), compiled = offer("compiled", 440);
+  compiled.make = [make = compiled.make] {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    return make();
+  };
+  EXPECT_EQ(choose(options(), {offer("plain", 500), quick}), 1u);
+  EXPECT_EQ(choose(options(), {offer("plain", 500), compiled}), 0u);
+}
+
 TEST_F(Choose, CountsReorders) {
   // 1 ms, but behind a reorder of 3 ms.
   EXPECT_EQ(
@@ -152,8 +163,57 @@ TEST_F(Choose, KeysTellAttributesApart) {
   conv_.dilation_h = 1;
   query_.mode = Mode::eval;
   EXPECT_NE(tune_key(backend_, query_), key);
+  query_.mode = Mode::train;
+  conv_.measures = true;
+  EXPECT_THAT(tune_key(backend_, query_), HasSubstr("with statistics"));
+  conv_.chain = true;
+  query_.pass = Pass::backward_data;
+  EXPECT_THAT(tune_key(backend_, query_), HasSubstr("summed up for a norm"));
+  query_.pass = Pass::backward_weights;
+  const std::string gradient = tune_key(backend_, query_);
+  conv_.measures = conv_.chain = false;
+  EXPECT_EQ(tune_key(backend_, query_), gradient) << "the same kernels as of a plain one";
   const auto names = offer_names(backend_, {offer("a", 1), offer("a", 1), offer("b", 1)});
   EXPECT_EQ(names[0] + " #2", names[1]);
+}
+
+/// Two kernels for everything, and all that a plan may join for training.
+struct TwiceJoining final : ForwardingBackend {
+  using ForwardingBackend::ForwardingBackend;
+  bool measurable() const override { return true; }
+  bool norms_with_sum(DType) const override { return true; }
+  bool statistics_of_convs(DType) const override { return true; }
+  std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
+    std::vector<KernelOffer> twice = inner_.offers(query, reason);
+    if (!twice.empty()) twice.push_back(twice[0]);
+    return twice;
+  }
+};
+
+// Whatever a kernel reads and writes beside its tensors is there when it is measured.
+TEST(ChooseJoined, MeasuresConvolutionsWithTheirStatistics) {
+  const BackendPtr ref = make_ref_backend();
+  TwiceJoining backend(*ref);
+  const Graph graph = resnet_block_net();
+  ChooserOptions options;
+  options.mode = TuneMode::on;
+  KernelChooser chooser(backend, options);
+  PlanRequest request;
+  request.batch = 4;
+  request.keep = {graph.loss};
+  ParamLayouts layouts(graph.params.size());
+  const Plan plan = make_plan(graph, backend, request, layouts, chooser.chooser());
+  for (const PlanStep& step : plan.steps) {
+    const bool conv = step.op.find("conv") == 0;
+    EXPECT_TRUE(!conv || step.measured_seconds > 0.0) << step.layer;
+  }
+  int statistics = 0, sums = 0;
+  for (const auto& [key, kernel] : chooser.choices()) {
+    statistics += key.find("with statistics") != std::string::npos;
+    sums += key.find("summed up") != std::string::npos;
+  }
+  EXPECT_EQ(statistics, 2);
+  EXPECT_EQ(sums, 1);
 }
 
 void upload_something(Executor& executor, PlanId plan) {

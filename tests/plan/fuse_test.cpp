@@ -206,10 +206,18 @@ struct TakesSums final : ForwardingBackend {
   bool norms_with_sum(DType) const override { return true; }
 };
 
+/// The same, and convolutions measure their output for them.
+struct Measures final : ForwardingBackend {
+  using ForwardingBackend::ForwardingBackend;
+  bool norms_with_sum(DType) const override { return true; }
+  bool statistics_of_convs(DType) const override { return true; }
+};
+
 struct Trained {
   std::size_t bytes = 0;
   double loss = 0.0;
   std::vector<std::vector<float>> gradients;
+  std::vector<std::vector<float>> running;  ///< means and variances after the step
 };
 
 Trained first_gradients(const Graph& graph, Backend& backend) {
@@ -229,12 +237,29 @@ Trained first_gradients(const Graph& graph, Backend& backend) {
   executor.forward(plan);
   executor.backward(plan);
   Trained result{
-      executor.plan(plan).memory.lower_bound, executor.read_scalar(plan, graph.loss), {}};
+      executor.plan(plan).memory.lower_bound, executor.read_scalar(plan, graph.loss), {}, {}};
   for (std::size_t p = 0; p < graph.params.size(); ++p) {
-    if (!is_trained(graph.params[p].spec.role)) continue;
-    result.gradients.push_back(executor.params().read_gradient(static_cast<ParamId>(p)));
+    const auto id = static_cast<ParamId>(p);
+    if (is_trained(graph.params[p].spec.role)) {
+      result.gradients.push_back(executor.params().read_gradient(id));
+    } else {
+      result.running.push_back(executor.params().read_weight(id));
+    }
   }
   return result;
+}
+
+void expect_near(const std::vector<std::vector<float>>& actual,
+                 const std::vector<std::vector<float>>& expected, float relative) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t p = 0; p < expected.size(); ++p) {
+    ASSERT_EQ(actual[p].size(), expected[p].size());
+    for (std::size_t i = 0; i < expected[p].size(); ++i) {
+      EXPECT_NEAR(actual[p][i], expected[p][i],
+                  0.1f * relative + relative * std::abs(expected[p][i]))
+          << "parameter " << p;
+    }
+  }
 }
 
 // A residual block keeps two tensors, z and its sum, instead of four.
@@ -286,12 +311,112 @@ TEST(FuseSums, KeepsTheGradients) {
   TakesSums taking(*cpu);
   const Trained expected = first_gradients(graph, keeping), actual = first_gradients(graph, taking);
   EXPECT_NEAR(actual.loss, expected.loss, 1e-6 * expected.loss);
-  ASSERT_EQ(actual.gradients.size(), expected.gradients.size());
-  for (std::size_t p = 0; p < expected.gradients.size(); ++p) {
-    for (std::size_t i = 0; i < expected.gradients[p].size(); ++i) {
-      EXPECT_NEAR(actual.gradients[p][i], expected.gradients[p][i],
-                  1e-5f + 1e-4f * std::abs(expected.gradients[p][i]));
-    }
+  expect_near(actual.gradients, expected.gradients, 1e-4f);
+}
+
+TEST(FuseSums, NormsTakeTheActivationBehindTheSum) {
+  const Graph graph = resnet_block_net();
+  const std::vector<ValueId> keep = {graph.loss};
+  const auto nodes = fuse_sums(fuse(graph, keep), graph, keep);
+  EXPECT_EQ(count(nodes, OpKind::add), 0);
+  const GraphNode& last = node_of(nodes, "n2");
+  const auto& norm = static_cast<const BatchNorm&>(*last.op);
+  EXPECT_TRUE(norm.sum);
+  EXPECT_TRUE(norm.act_last);
+  EXPECT_EQ(norm.act.kind, ActKind::relu);
+  EXPECT_EQ(norm.describe(), "batchnorm + sum + relu");
+  EXPECT_EQ(last.inputs, (std::vector<ValueId>{value_of(graph, "c2"), value_of(graph, "project")}));
+  EXPECT_EQ(last.output, value_of(graph, "r2"));
+  EXPECT_FALSE(static_cast<const BatchNorm&>(*node_of(nodes, "n1").op).sum);
+}
+
+// A second activation, and one in place, which has lost its input.
+TEST(FuseSums, LeavesSumsWithAnActivationToNormsWithout) {
+  Graph graph = darknet_block_net();
+  for (GraphNode& node : graph.nodes) {
+    if (node.op->kind() != OpKind::add) continue;
+    auto sum = std::make_shared<Add>(static_cast<const Add&>(*node.op));
+    sum->act = {ActKind::relu};
+    node.op = std::move(sum);
+  }
+  const std::vector<ValueId> keep = {graph.loss};
+  EXPECT_EQ(count(fuse_sums(fuse(graph, keep), graph, keep), OpKind::add), 2);
+  EXPECT_EQ(count(fuse_in_place(fuse(graph, keep), graph, keep), OpKind::add), 2);
+}
+
+TEST(FuseSums, KeepsTheGradientsBehindTheActivation) {
+  const Graph graph = resnet_block_net();
+  const BackendPtr ref = make_ref_backend();
+  KeepsInputs keeping(*ref);
+  TakesSums taking(*ref);
+  const Trained expected = first_gradients(graph, keeping), actual = first_gradients(graph, taking);
+  EXPECT_NEAR(actual.loss, expected.loss, 1e-6 * expected.loss);
+  expect_near(actual.gradients, expected.gradients, 1e-4f);
+}
+
+TEST(FuseStatistics, ConvolutionsMeasureForTheirNorms) {
+  const Graph graph = resnet_block_net();
+  const auto nodes = fuse_statistics(fuse(graph, {graph.loss}), graph);
+  const auto measures = [&](const char* layer) {
+    return static_cast<const Conv2d&>(*node_of(nodes, layer).op).measures;
+  };
+  EXPECT_TRUE(measures("c1"));
+  EXPECT_TRUE(measures("c2"));
+  EXPECT_FALSE(measures("stem")) << "no norm reads it";
+  EXPECT_FALSE(measures("project"));
+  EXPECT_TRUE(static_cast<const BatchNorm&>(*node_of(nodes, "n1").op).measured);
+  EXPECT_EQ(node_of(nodes, "c1").op->describe(), "conv 3x3/1 + statistics");
+}
+
+TEST(FuseGradients, GoThroughTheNormInFrontOfAConvolution) {
+  const Graph graph = resnet_block_net();
+  const std::vector<ValueId> keep = {graph.loss};
+  const auto nodes = fuse_gradients(fuse_sums(fuse(graph, keep), graph, keep), graph);
+  const auto chain = [&](const char* layer) {
+    return static_cast<const Conv2d&>(*node_of(nodes, layer).op).chain;
+  };
+  const auto chained = [&](const char* layer) {
+    return static_cast<const BatchNorm&>(*node_of(nodes, layer).op).chained;
+  };
+  EXPECT_TRUE(chain("c2"));
+  EXPECT_TRUE(chained("n1"));
+  EXPECT_FALSE(chain("c1")) << "reads no norm";
+  EXPECT_FALSE(chained("n2")) << "its sum's gradient goes two ways";
+  const Graph darknet = darknet_block_net();
+  for (const GraphNode& node : fuse_gradients(fuse(darknet, {darknet.loss}), darknet)) {
+    if (node.op->kind() != OpKind::batchnorm) continue;
+    EXPECT_FALSE(static_cast<const BatchNorm&>(*node.op).chained) << "leaky: " << node.layer;
+  }
+}
+
+TEST(FuseStatistics, EqualsItsParts) {
+  const BackendPtr ref = make_ref_backend();
+  Measures measuring(*ref);
+  for (const Graph& graph : {resnet_block_net(), darknet_block_net()}) {
+    SCOPED_TRACE(graph.name);
+    const Trained expected = first_gradients(graph, *ref);
+    const Trained actual = first_gradients(graph, measuring);
+    EXPECT_NEAR(actual.loss, expected.loss, 1e-6 * expected.loss);
+    expect_near(actual.gradients, expected.gradients, 1e-4f);
+    expect_near(actual.running, expected.running, 1e-6f);
+  }
+}
+
+// Nothing of it in evaluation, whose norms know their statistics.
+TEST(FuseStatistics, IsForTraining) {
+  const Graph graph = resnet_block_net();
+  const BackendPtr ref = make_ref_backend();
+  Measures measuring(*ref);
+  ParamLayouts layouts(graph.params.size());
+  PlanRequest request;
+  request.keep = {graph.loss};
+  for (const Mode mode : {Mode::train, Mode::eval}) {
+    request.mode = mode;
+    const Plan plan = make_plan(graph, measuring, request, layouts,
+                                [](const auto&, const auto&) { return OfferChoice(0); });
+    int steps = 0;
+    for (const PlanStep& step : plan.steps) steps += step.statistics != kNone;
+    EXPECT_EQ(steps, mode == Mode::train ? 6 : 0) << "two pairs forward, one backward";
   }
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "plan/small_nets.h"
+#include "support/forwarding_backend.h"
 
 namespace daybreak {
 namespace {
@@ -43,6 +44,8 @@ void check_dataflow(const Plan& plan) {
     };
     for (TensorId id : step.x) read(id);
     for (TensorId id : step.w) read(id);
+    if (step.op.find("batchnorm") != std::string::npos) read(step.statistics);
+    if (step.statistics != kNone) written[plan.root(step.statistics)] = true;
     read(step.dy);
     if (step.kind == StepKind::accumulate) read(step.y);
     const bool forward = static_cast<std::size_t>(s) < plan.forward_steps;
@@ -68,6 +71,24 @@ TEST(Planner, EveryReadFollowsItsWrite) {
       EXPECT_GT(plan.steps.size(), plan.forward_steps);
       check_dataflow(plan);
     }
+  }
+}
+
+/// The reference with everything that a plan may join for training.
+struct Joining final : ForwardingBackend {
+  using ForwardingBackend::ForwardingBackend;
+  bool norms_in_place(DType) const override { return true; }
+  bool norms_with_sum(DType) const override { return true; }
+  bool statistics_of_convs(DType) const override { return true; }
+};
+
+TEST(Planner, EveryReadFollowsItsWriteWhereMuchIsJoined) {
+  const BackendPtr ref = make_ref_backend();
+  Joining joining(*ref);
+  for (const Graph& graph : small_nets()) {
+    SCOPED_TRACE(graph.name);
+    ParamLayouts layouts(graph.params.size());
+    check_dataflow(make_plan(graph, joining, train_request(graph), layouts, first));
   }
 }
 

@@ -24,6 +24,7 @@ class ForwardingBackend : public Backend {
   }
   bool norms_in_place(DType dtype) const override { return inner_.norms_in_place(dtype); }
   bool norms_with_sum(DType dtype) const override { return inner_.norms_with_sum(dtype); }
+  bool statistics_of_convs(DType dtype) const override { return inner_.statistics_of_convs(dtype); }
   bool fuses_into_conv(const Activation& act) const override { return inner_.fuses_into_conv(act); }
   std::size_t layout_bytes(const Shape& s, DType dtype, Layout layout) const override {
     return inner_.layout_bytes(s, dtype, layout);

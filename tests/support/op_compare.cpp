@@ -104,6 +104,7 @@ class Comparison {
   struct Call {
     std::vector<DeviceTensor> x, w, dx, dw;
     DeviceTensor y, dy;
+    DeviceTensor statistics;
     GuardedBuffer* aux = nullptr;
     BufferPtr workspace, scalars;
     Bindings bindings;
@@ -128,6 +129,7 @@ class Comparison {
     b.y = call.y.data();
     b.dy = call.dy.data();
     b.aux = call.aux ? call.aux->data() : nullptr;
+    b.statistics = call.statistics.data();
     b.workspace = offer.workspace_bytes > 0 ? call.workspace->data() : nullptr;
     b.scalars = reinterpret_cast<StepScalars*>(call.scalars->data());
   }
@@ -142,6 +144,7 @@ class Comparison {
     }
     if (call.y.buffer) call.y.buffer->expect_guards("y");
     if (call.dy.buffer) call.dy.buffer->expect_guards("dy");
+    if (call.statistics.buffer) call.statistics.buffer->expect_guards("statistics");
     if (call.aux) call.aux->expect_guards("aux");
     call.workspace->expect_guards("workspace");
   }
@@ -171,6 +174,15 @@ class Comparison {
 
   // --- forward ----------------------------------------------------------------------------------
 
+  /// Those of the reference for a kernel that takes them, poison for one that gives them.
+  void bind_statistics(Call& call) {
+    if (expected_.statistics.v.empty()) return;
+    const TensorDesc desc = plain_desc(expected_.statistics.shape, DType::f32);
+    call.statistics = op_.statistics() == Statistics::given
+                          ? poisoned(backend_, desc)
+                          : upload(backend_, expected_.statistics, desc);
+  }
+
   Saved forward(const KernelOffer& offer) {
     const double k = static_cast<double>(reduction_length(op_, inputs_, Pass::forward));
     Saved saved{offer.inputs, offer.params, offer.output, {}, nullptr};
@@ -180,11 +192,16 @@ class Comparison {
     call.y = poisoned(backend_, offer.output);
     if (offer.aux_bytes > 0) saved.aux = std::make_unique<GuardedBuffer>(backend_, offer.aux_bytes);
     call.aux = saved.aux.get();
+    bind_statistics(call);
     bind(call, offer);
     const auto x_before = snapshot(call.x), w_before = snapshot(call.w);
     const KernelPtr kernel = offer.make();
     launch(call, *kernel);
     EXPECT_TRUE(snapshot(call.x) == x_before) << "the forward pass has changed an input";
+    if (op_.statistics() == Statistics::given && call.statistics.buffer) {
+      compare("statistics", download(backend_, call.statistics), expected_.statistics,
+              expected32_.statistics, k, offer);
+    }
     saved.y = download(backend_, call.y);
     compare("y", saved.y, expected_.y, expected32_.y, k, offer);
     expect_clean_padding(backend_, call.y, "y");

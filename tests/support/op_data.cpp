@@ -251,7 +251,8 @@ double kink_distance(const Op& op, const OpData& data, Mode mode) {
       if (!has_kink(plain.act)) return none;
       plain.act = {};
       HostTensor y = run_reference(plain, data, mode, DType::f64, Want::forward).y;
-      for (std::size_t i = 0; plain.sum && i < y.v.size(); ++i) y.v[i] -= data.x[1].v[i];
+      for (std::size_t i = 0; plain.sum && !plain.act_last && i < y.v.size(); ++i)
+        y.v[i] -= data.x[1].v[i];
       return min_abs(y);
     }
     default:

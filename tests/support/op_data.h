@@ -59,6 +59,7 @@ struct OpResult {
   std::vector<HostTensor> w;   ///< after the forward pass: running statistics may have moved
   std::vector<HostTensor> dx;  ///< empty tensors where there is no gradient
   std::vector<HostTensor> dw;
+  HostTensor statistics;  ///< {2, C, 1, 1}, given or taken in training; else empty
 };
 
 /// Runs the reference backend; `backward` asks for all gradients too.

@@ -1,5 +1,6 @@
 #include <stdexcept>
 
+#include "ops/moments_ref.h"
 #include "support/op_data.h"
 
 namespace daybreak {
@@ -30,6 +31,9 @@ class ReferenceRun {
     for (const HostTensor& w : data.w) w_.push_back({to_bytes(w, dtype)});
     dy_ = {to_bytes(data.dy, dtype)};
     y_.bytes.resize(dy_.bytes.size());
+    if (op.statistics() == Statistics::none || mode != Mode::train) return;
+    statistics_.bytes.resize(statistics_shape().count() * element_size(dtype));
+    if (op.statistics() == Statistics::taken) take_statistics();
   }
 
   OpResult run(Want want) {
@@ -38,6 +42,9 @@ class ReferenceRun {
     result.y = from_bytes(y_.bytes, data_.dy.shape, dtype_);
     for (std::size_t i = 0; i < w_.size(); ++i) {
       result.w.push_back(from_bytes(w_[i].bytes, data_.w[i].shape, dtype_));
+    }
+    if (!statistics_.bytes.empty()) {
+      result.statistics = from_bytes(statistics_.bytes, statistics_shape(), dtype_);
     }
     if (want == Want::forward) return result;
     make_gradients();
@@ -59,6 +66,16 @@ class ReferenceRun {
   }
 
  private:
+  Shape statistics_shape() const { return {2, data_.dy.shape.c, 1, 1}; }
+
+  void take_statistics() {
+    const auto write = [&]<typename T>(T) {
+      write_statistics(shapes_[0], reinterpret_cast<const T*>(x_[0].data()),
+                       reinterpret_cast<T*>(statistics_.data()));
+    };
+    dtype_ == DType::f64 ? write(double{}) : write(float{});
+  }
+
   void make_gradients() {
     dx_.resize(x_.size());
     for (std::size_t i = 0; i < x_.size(); ++i) {
@@ -95,6 +112,7 @@ class ReferenceRun {
     b.dy = dy_.data();
     b.aux = aux_.bytes.empty() ? nullptr : aux_.data();
     b.workspace = workspace.data();
+    b.statistics = statistics_.bytes.empty() ? nullptr : statistics_.data();
     b.scalars = &scalars_;
     offer.make()->run(b);
   }
@@ -107,7 +125,7 @@ class ReferenceRun {
   StepScalars scalars_;
   std::vector<Shape> shapes_;
   std::vector<Plain> x_, w_, dx_, dw_;
-  Plain y_, dy_, aux_;
+  Plain y_, dy_, aux_, statistics_;
 };
 
 }  // namespace

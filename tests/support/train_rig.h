@@ -16,6 +16,7 @@ class TrainRig {
     int batch = 8;
     float lr = 0.05f;
     LossScaling scaling{};
+    OfferChooser choose{};  ///< of kernels for training; empty: the first
   };
   TrainRig(const std::string& net, Backend& backend, const Options& options);
 

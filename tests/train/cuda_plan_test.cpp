@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -14,8 +15,8 @@
 namespace daybreak {
 namespace {
 
-Graph seed_network() {
-  NetworkSpec net = load_network("builtin:cfg/net/cifar10-darknet.yaml");
+Graph network(const std::string& name) {
+  NetworkSpec net = load_network("builtin:cfg/net/" + name + ".yaml");
   use_placeholder_statistics(net.input);
   BuildOptions options;
   options.stand_in_classes = 10;
@@ -82,7 +83,7 @@ double floor_bytes(const Graph& graph, const Plan& plan) {
 
 TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
   const BackendPtr cuda = make_cuda_offers();
-  const Graph graph = seed_network();
+  const Graph graph = network("cifar10-darknet");
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     SCOPED_TRACE(to_string(dtype));
     const Plan made = plan(*cuda, graph, dtype, 512);
@@ -105,6 +106,27 @@ TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
     EXPECT_LE(bytes, 1.5 * floor) << "kernels name tensors more often than they must";
     EXPECT_LE(made.memory.arena_bytes, made.memory.lower_bound * 21 / 20);
   }
+}
+
+// Norm, sum and relu of a residual block are one kernel each way, and every convolution measures
+// its output for the norm behind it.
+TEST_F(CudaPlan, ResidualBlocksAreJoined) {
+  const BackendPtr cuda = make_cuda_offers();
+  const Graph graph = network("cifar10-resnet18");
+  const Plan made = plan(*cuda, graph, DType::bf16, 128);
+  int norms = 0, sums = 0, measuring = 0;
+  for (std::size_t i = 0; i < made.steps.size(); ++i) {
+    const PlanStep& step = made.steps[i];
+    EXPECT_NE(step.op.substr(0, 3), "act") << step.layer;
+    EXPECT_NE(step.op.substr(0, 3), "add") << step.layer;
+    if (i >= made.forward_steps) continue;
+    norms += step.op.substr(0, 9) == "batchnorm";
+    sums += step.op.find("+ sum + relu") != std::string::npos;
+    measuring += step.op.find("conv") == 0 && step.statistics != kNone;
+  }
+  EXPECT_EQ(sums, 8);
+  EXPECT_EQ(norms, 20);
+  EXPECT_EQ(measuring, norms);
 }
 
 }  // namespace

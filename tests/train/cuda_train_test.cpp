@@ -2,6 +2,7 @@
 // cuda_test, the binary says how many tests were not run where there is no GPU, and ends with 0.
 // With --on-cpu the CPU takes the GPU's place: that tries the tests themselves.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -18,6 +19,7 @@ namespace daybreak {
 namespace {
 
 constexpr const char* kSeedNet = "cfg/net/cifar10-darknet.yaml";
+constexpr const char* kResNet = "cfg/net/cifar10-resnet18.yaml";
 constexpr const char* kHalfNet = "cfg/net/cifar10-darknet-half.yaml";
 constexpr int kCurveSteps = 50;
 
@@ -40,15 +42,19 @@ TEST(CudaTraining, TheProbeOfAutoPasses) {
   EXPECT_NO_THROW(check_backend_works(cuda()));
 }
 
-TEST(CudaTraining, FirstStepGradientsOfTheSeedNetwork) {
-  TrainRig here(kSeedNet, cpu(), {.batch = 16}), there(kSeedNet, cuda(), {.batch = 16});
-  const double expected = here.forward_backward(0), actual = there.forward_backward(0);
-  EXPECT_NEAR(actual, expected, 1e-4 * expected);
-  const GradientDifference difference = compare_gradients(there.executor(), here.executor());
-  std::printf("gradients: f32 whole %.2e, worst %.2e (%s)\n", difference.whole, difference.worst,
-              difference.worst_name.c_str());
-  EXPECT_LE(difference.whole, 1e-3);
-  EXPECT_LE(difference.worst, 5e-3) << difference.worst_name;
+// Leaky relu in front of residual sums, and relu behind them.
+TEST(CudaTraining, FirstStepGradients) {
+  for (const char* net : {kSeedNet, kResNet}) {
+    SCOPED_TRACE(net);
+    TrainRig here(net, cpu(), {.batch = 16}), there(net, cuda(), {.batch = 16});
+    const double expected = here.forward_backward(0), actual = there.forward_backward(0);
+    EXPECT_NEAR(actual, expected, 1e-4 * expected);
+    const GradientDifference difference = compare_gradients(there.executor(), here.executor());
+    std::printf("gradients: f32 %s whole %.2e, worst %.2e (%s)\n", net, difference.whole,
+                difference.worst, difference.worst_name.c_str());
+    EXPECT_LE(difference.whole, 1e-3);
+    EXPECT_LE(difference.worst, 5e-3) << difference.worst_name;
+  }
 }
 
 // Sixteen bits through 38 convolutions: the direction must be that of f32, and the length nearly
@@ -68,6 +74,30 @@ TEST(CudaTraining, FirstStepGradientsInSixteenBits) {
     std::printf("gradients: %s whole %.2e, cosine %.4f\n", to_string(dtype), difference.whole,
                 difference.cosine);
     EXPECT_GE(difference.cosine, dtype == DType::bf16 ? 0.97 : 0.99);
+  }
+}
+
+// cuDNN's engines that measure, and that go on through norms, instead of own kernels behind them.
+TEST(CudaTraining, EnginesThatFuseGiveTheGradientsOfTheirParts) {
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    LossScaling scaling = scaling_for(dtype);
+    scaling.scale = 128.0f;
+    int taken = 0;
+    const auto choose = [&](const KernelQuery&, const std::vector<KernelOffer>& offers) {
+      const auto fuses = [](const KernelOffer& o) { return o.name.find('+') != std::string::npos; };
+      const auto found = std::find_if(offers.begin(), offers.end(), fuses);
+      taken += found != offers.end();
+      return OfferChoice(found == offers.end() ? 0 : found - offers.begin());
+    };
+    TrainRig parts(kResNet, cuda(), {.dtype = dtype, .batch = 16, .scaling = scaling});
+    TrainRig fused(kResNet, cuda(),
+                   {.dtype = dtype, .batch = 16, .scaling = scaling, .choose = choose});
+    const double expected = parts.forward_backward(0), actual = fused.forward_backward(0);
+    EXPECT_NEAR(actual, expected, 1e-2 * expected);
+    const GradientDifference difference = compare_gradients(fused.executor(), parts.executor());
+    std::printf("engines: %s %d that fuse, gradients whole %.2e, cosine %.5f\n", to_string(dtype),
+                taken, difference.whole, difference.cosine);
+    EXPECT_GE(difference.cosine, 0.99);
   }
 }
 

@@ -16,6 +16,7 @@
 #include "backend/host_step_work.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/conv2d.h"
 
 namespace daybreak {
 namespace {
@@ -116,12 +117,19 @@ std::string refusal(const KernelQuery& query) {
     return std::string("this op works in f32, not in ") + to_string(dtype);
   }
   if (query.pass == Pass::forward) {
+    if (op.statistics() != Statistics::none && query.mode == Mode::train) {
+      return "convolutions do not measure their output";
+    }
     const Shape& x = query.inputs[0].shape;
     const bool one = std::int64_t{x.n} * x.spatial() == 1;
     if (op.kind() == OpKind::batchnorm && query.mode == Mode::train && one) {
       return "batch norm cannot be trained on one value a channel (batch x height x width is 1)";
     }
     return "";
+  }
+  if (op.kind() == OpKind::conv2d && static_cast<const Conv2d&>(op).chain &&
+      query.pass == Pass::backward_data) {
+    return "convolutions do not sum their gradient up";
   }
   if (!has_gradient(query)) return "this op has no gradient";
   if (op.splits_backward() == (query.pass == Pass::backward)) {

@@ -4,15 +4,23 @@
 namespace daybreak::cuda {
 namespace {
 
+/// y = act(y + bias + residual); the latter two may be null.
 template <class T, int V>
-__global__ void bias_add_kernel(T* y, const float* bias, int rows, int channels) {
+__global__ void epilogue_kernel(T* y, const float* bias, const T* residual, Activation act,
+                                int rows, int channels) {
   const int row = launch_row(), c = launch_column() * V;
   if (row >= rows || c >= channels) return;
-  T* at = y + static_cast<std::int64_t>(row) * channels + c;
-  Pack<T, V> pack = load_pack<T, V>(at);
+  const std::int64_t at = static_cast<std::int64_t>(row) * channels + c;
+  Pack<T, V> pack = load_pack<T, V>(y + at), more = pack;
+  if (residual != nullptr) more = load_pack<T, V>(residual + at);
 #pragma unroll
-  for (int v = 0; v < V; ++v) pack.v[v] = from_float<T>(to_float(pack.v[v]) + bias[c + v]);
-  store_pack(at, pack);
+  for (int v = 0; v < V; ++v) {
+    float value = to_float(pack.v[v]);
+    if (bias != nullptr) value += bias[c + v];
+    if (residual != nullptr) value += to_float(more.v[v]);
+    pack.v[v] = from_float<T>(activate(act, value));
+  }
+  store_pack(y + at, pack);
 }
 
 template <class T, int V>
@@ -29,22 +37,23 @@ struct SumTerm {
 };
 
 __global__ void bias_total_kernel(ColumnShape shape, const float* partial, float* db) {
-  const int c = blockIdx.x * blockDim.x + threadIdx.x;
-  if (c < shape.channels) db[c] = static_cast<float>(column_total(partial, shape, 0, c));
+  const double sum = column_total(partial, shape, 0);
+  const int c = total_channel();
+  if (threadIdx.y == 0 && c < shape.channels) db[c] = static_cast<float>(sum);
 }
 
 }  // namespace
 
-void launch_bias_add(const Context& context, DType dtype, void* y, const float* bias, int rows,
-                     int channels) {
+void launch_epilogue(const Context& context, DType dtype, void* y, const float* bias,
+                     const void* residual, Activation act, int rows, int channels) {
   dispatch_float(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     dispatch_pack<T>(channels, [&](auto width) {
       constexpr int V = decltype(width)::value;
       const RowLaunch launch = row_launch(rows, channels / V);
-      bias_add_kernel<T, V><<<launch.grid, launch.block, 0, context.stream()>>>(
-          static_cast<T*>(y), bias, rows, channels);
-      check_launch("bias kernel");
+      epilogue_kernel<T, V><<<launch.grid, launch.block, 0, context.stream()>>>(
+          static_cast<T*>(y), bias, static_cast<const T*>(residual), act, rows, channels);
+      check_launch("epilogue kernel");
     });
   });
 }
@@ -66,8 +75,8 @@ void launch_bias_gradient(const Context& context, DType dtype, const void* dy, f
       check_launch("bias gradient kernel");
     });
   });
-  bias_total_kernel<<<(channels + kThreads - 1) / kThreads, kThreads, 0, context.stream()>>>(
-      shape, workspace, db);
+  const ColumnLaunch total = total_launch(channels);
+  bias_total_kernel<<<total.grid, total.block, 0, context.stream()>>>(shape, workspace, db);
   check_launch("bias gradient kernel");
 }
 

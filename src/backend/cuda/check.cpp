@@ -25,6 +25,7 @@ std::string_view short_path(std::string_view path) {
 
 void check(cudaError_t code, const char* call, Where where) {
   if (code == cudaSuccess) return;
+  cudaGetLastError();  // it is reported here: a later launch must not be blamed for it
   fail(call, cudaGetErrorString(code), cudaGetErrorName(code), where);
 }
 

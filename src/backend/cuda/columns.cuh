@@ -5,7 +5,7 @@
 
 // Sums over the rows of a [rows, channels] matrix (channels last): statistics and gradients of
 // norms, gradients of biases. Two stages of fixed order, no atomics: blocks sum stretches of rows,
-// then one thread per channel adds the stretches in order.
+// then blocks of 32 channels add the stretches up.
 namespace daybreak::cuda {
 
 /// Blocks are `width` channel packs by 256 / width rows.
@@ -73,14 +73,36 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// The sum over the stretches of one channel of one group.
+/// Blocks that add up what column_sums_kernel has written: 32 channels by 16 strands of stretches.
+constexpr int kTotalChannels = 32, kTotalStrands = 16;
+inline ColumnLaunch total_launch(int channels, int groups = 1) {
+  return {dim3(static_cast<unsigned>((channels + kTotalChannels - 1) / kTotalChannels),
+               static_cast<unsigned>(groups)),
+          dim3(kTotalChannels, kTotalStrands)};
+}
+__device__ __forceinline__ int total_channel() {
+  return blockIdx.x * kTotalChannels + threadIdx.x;
+}
+
+/// The sum over the stretches of total_channel() of a group, in fixed order; valid where
+/// threadIdx.y is 0. All threads of the block must call it.
 __device__ __forceinline__ double column_total(const float* partial, const ColumnShape& shape,
-                                               int group, int channel) {
+                                               int group) {
+  __shared__ double strands[kTotalStrands][kTotalChannels];
+  const int channel = total_channel();
   double sum = 0.0;
-  const float* at =
-      partial + static_cast<std::int64_t>(group) * shape.splits * shape.channels + channel;
-  for (int split = 0; split < shape.splits; ++split) {
-    sum += at[static_cast<std::int64_t>(split) * shape.channels];
+  if (channel < shape.channels) {
+    const float* at =
+        partial + static_cast<std::int64_t>(group) * shape.splits * shape.channels + channel;
+    for (int split = threadIdx.y; split < shape.splits; split += kTotalStrands) {
+      sum += at[static_cast<std::int64_t>(split) * shape.channels];
+    }
+  }
+  __syncthreads();  // an earlier total's values have been read
+  strands[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y == 0) {
+    for (int strand = 1; strand < kTotalStrands; ++strand) sum += strands[strand][threadIdx.x];
   }
   return sum;
 }

@@ -60,7 +60,10 @@ Context::Context(int device, int engines)
   }
 }
 
-Context::Context() : conv_plans_(std::make_unique<ConvPlanCache>()) {}
+Context::Context(int engines)
+    : max_engines_(engines),
+      described_gpu_(engines > 0 ? std::make_unique<Descriptor>(describe_h100()) : nullptr),
+      conv_plans_(std::make_unique<ConvPlanCache>()) {}
 
 Context::~Context() {
   conv_plans_.reset();  // plans need cuDNN

@@ -11,6 +11,7 @@
 namespace daybreak::cuda {
 
 class ConvPlanCache;
+class Descriptor;
 
 /// What all kernels of one backend share: the device, one stream and the library handles.
 /// Kernels keep a pointer to it; the backend that owns it outlives them.
@@ -18,8 +19,9 @@ class Context {
  public:
   /// `engines`: of one convolution that are offered at most; an autotuner asks for more than one.
   Context(int device, int engines);
-  /// Without a device: own kernels can be offered, nothing can be made or run.
-  Context();
+  /// Without a device: own kernels can be offered, nothing can be made or run. With `engines` > 0
+  /// cuDNN is asked for that many as well, for a GPU that is described to it: an H100.
+  explicit Context(int engines);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -30,6 +32,8 @@ class Context {
   cudnnHandle_t cudnn() const { return cudnn_; }
   cublasLtHandle_t cublas() const { return cublas_; }
   const cudaDeviceProp& properties() const { return properties_; }
+  /// What cuDNN is told about a GPU that is not there; null where there is one, or nobody asks.
+  const Descriptor* described_gpu() const { return described_gpu_.get(); }
   /// TF32 rounds the factors of f32 products to 11 bits; off unless a user allows it.
   bool allow_tf32 = false;
   int max_engines() const { return max_engines_; }
@@ -45,6 +49,7 @@ class Context {
   cublasLtHandle_t cublas_ = nullptr;
   cudaDeviceProp properties_{};
   int max_engines_ = 1;
+  std::unique_ptr<Descriptor> described_gpu_;
   std::unique_ptr<ConvPlanCache> conv_plans_;
 };
 

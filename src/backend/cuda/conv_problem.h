@@ -5,10 +5,27 @@
 
 #include "backend/cuda/context.h"
 #include "core/shape.h"
+#include "ops/act_kind.h"
 
 namespace daybreak::cuda {
 
 enum class ConvDirection : std::uint8_t { forward, backward_data, backward_weights };
+
+/// What else a convolution does with its sums. Forward: y = act(sum + bias + residual), or
+/// statistics of the sums as they are. Data gradient: what
+/// Conv2d::chain says, the gradient being left in front of relu.
+struct ConvEpilogue {
+  bool bias = false;      ///< f32, one a channel
+  bool residual = false;  ///< as y
+  ActKind act = ActKind::none;
+  float slope = 0.0f;       ///< of a leaky act
+  bool statistics = false;  ///< sums of the values and of their squares, f32, one a channel
+  bool chain = false;       ///< of a data gradient; alone
+
+  bool changes_sums() const { return bias || residual || act != ActKind::none || chain; }
+  bool any() const { return changes_sums() || statistics; }
+  auto operator<=>(const ConvEpilogue&) const = default;
+};
 
 /// A convolution with its sides named as in the forward direction. x: input side [n, c, h, w]; y:
 /// output side; w: [oc, ic/groups, kh, kw]. Groups follow from the channel counts.
@@ -21,6 +38,7 @@ struct ConvProblem {
   int pad_h = 0, pad_w = 0;
   int dilation_h = 1, dilation_w = 1;
   ConvDirection direction = ConvDirection::forward;
+  ConvEpilogue epilogue;  ///< as part of the same kernel; forward only
 
   auto operator<=>(const ConvProblem&) const = default;
 };

@@ -256,6 +256,7 @@ void CudaBackend::wait() const {
   while (std::chrono::steady_clock::now() - begin < kAsking) {
     const cudaError_t state = cudaStreamQuery(context_.stream());
     if (state != cudaErrorNotReady) return check(state, "cudaStreamQuery");
+    cudaGetLastError();  // "not ready" is kept as an error that the next launch would report
   }
   check(cudaStreamSynchronize(context_.stream()), "cudaStreamSynchronize");
 }

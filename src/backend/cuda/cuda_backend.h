@@ -14,18 +14,20 @@ namespace daybreak::cuda {
 class CudaBackend final : public Backend {
  public:
   CudaBackend(int device, int engines) : context_(device, engines), uploader_(context_) {}
-  /// Without a device: makes offers of own kernels only, and no memory.
-  CudaBackend() : uploader_(context_) {}
+  /// Without a device: makes offers only, and no memory; of cuDNN's engines where `engines` > 0.
+  explicit CudaBackend(int engines) : context_(engines), uploader_(context_) {}
 
   std::string name() const override { return "cuda"; }
   std::string identity() const override;
-  int kernel_set() const override { return 2; }
+  int kernel_set() const override { return 4; }
   bool measurable() const override { return context_.has_device(); }
   bool supports(DType dtype) const override;
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override;
   /// What is found again from 16 bits would be too coarse.
   bool norms_in_place(DType dtype) const override { return dtype == DType::f32; }
   bool norms_with_sum(DType) const override { return true; }
+  bool statistics_of_convs(DType) const override { return true; }
+  bool fuses_into_conv(const Activation&) const override { return true; }
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override;
   std::string layout_name(Layout layout) const override;
   KernelPtr reorder(const TensorDesc& from, const TensorDesc& to) override;

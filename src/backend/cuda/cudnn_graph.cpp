@@ -10,9 +10,6 @@
 namespace daybreak::cuda {
 namespace {
 
-// Names of the tensors within a graph.
-constexpr std::int64_t kX = 'x', kW = 'w', kY = 'y';
-
 // Tensors start at multiples of this in the plan's arena.
 constexpr std::int64_t kTensorAlignment = 16;
 
@@ -34,18 +31,6 @@ std::array<std::int64_t, 4> strides(const Shape& s, Layout layout) {
   const std::int64_t c = s.c, h = s.h, w = s.w;
   if (layout == kNhwc) return {h * w * c, 1, w * c, c};
   return {c * h * w, h * w, w, 1};
-}
-
-Descriptor make_tensor(std::int64_t id, const Shape& shape, DType dtype, Layout layout) {
-  Descriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  const std::array<std::int64_t, 4> dims = {shape.n, shape.c, shape.h, shape.w};
-  tensor.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(dtype));
-  tensor.set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::span<const std::int64_t>(dims));
-  tensor.set(CUDNN_ATTR_TENSOR_STRIDES, std::span<const std::int64_t>(strides(shape, layout)));
-  tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
-  tensor.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, kTensorAlignment);
-  tensor.finalize();
-  return tensor;
 }
 
 Descriptor make_convolution(const ConvProblem& problem) {
@@ -110,28 +95,43 @@ std::shared_ptr<const ConvGraph> make_graph(const Context& context, const ConvPr
   made->x = make_tensor(kX, problem.x, type_of(ConvDirection::backward_data), problem.layout);
   made->w = make_tensor(kW, problem.w, type_of(ConvDirection::backward_weights), problem.layout);
   made->y = make_tensor(kY, problem.y, type_of(ConvDirection::forward), problem.layout);
+  const bool forward = problem.direction == ConvDirection::forward;
+  const Descriptor* sums = forward ? &made->y : &made->x;
+  if (problem.epilogue.changes_sums()) {
+    sums = &made->keep(make_tensor(kBetween, forward ? problem.y : problem.x, DType::f32,
+                                   problem.layout, TensorUse::between));
+  }
   made->convolution = make_convolution(problem);
   made->operation = Descriptor(names.type);
   made->operation.set(names.conv, made->convolution);
-  made->operation.set(names.x, made->x);
+  made->operation.set(names.x, forward ? made->x : *sums);
   made->operation.set(names.w, made->w);
-  made->operation.set(names.y, made->y);
+  made->operation.set(names.y, forward ? *sums : made->y);
   const float alpha = 1.0f, beta = 0.0f;
   made->operation.set(names.alpha, CUDNN_TYPE_FLOAT, 1, &alpha);
   made->operation.set(names.beta, CUDNN_TYPE_FLOAT, 1, &beta);
   made->operation.finalize();
+  made->operations.push_back(made->operation.raw());
+  if (problem.epilogue.any()) add_epilogue(problem, *sums, *made);
 
   made->graph = Descriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  const cudnnHandle_t handle = context.cudnn();
-  made->graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
-  made->graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, made->operation);
+  if (context.has_device()) {
+    const cudnnHandle_t handle = context.cudnn();
+    made->graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
+  }
+  made->graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                  static_cast<std::int64_t>(made->operations.size()), made->operations.data());
   made->graph.finalize();
   return made;
 }
 
 // The engine configurations a heuristic proposes, in its order; empty when it fails.
-std::vector<Descriptor> propose(const Descriptor& graph, cudnnBackendHeurMode_t mode) {
+std::vector<Descriptor> propose(const Context& context, const Descriptor& graph,
+                                cudnnBackendHeurMode_t mode) {
   Descriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  if (const Descriptor* gpu = context.described_gpu()) {
+    heuristic.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *gpu);
+  }
   heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
   heuristic.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
   if (heuristic.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
@@ -200,26 +200,44 @@ bool acceptable(const EngineFacts& engine, const ConvProblem& problem, bool allo
                         !engine.has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
 }
 
-// The execution plan of a configuration; null when cuDNN refuses it or it wants too much scratch.
-ConvPlanPtr make_plan(const Context& context, std::shared_ptr<const ConvGraph> graph,
-                      Descriptor config, std::int64_t engine) {
-  Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  const cudnnHandle_t handle = context.cudnn();
-  plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
-  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
-  if (plan.try_finalize() != CUDNN_STATUS_SUCCESS) return nullptr;
+// The scratch that a configuration says it needs; nothing where cuDNN is too old to say.
+std::optional<std::int64_t> promised_workspace(const Descriptor& config) {
   std::int64_t bytes = 0, count = 0;
-  check(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
-                                 CUDNN_TYPE_INT64, 1, &count, &bytes),
-        "cudnnBackendGetAttribute(EXECUTION_PLAN_WORKSPACE_SIZE)");
-  if (bytes < 0 || bytes > kMaxWorkspace) return nullptr;
+  if (cudnnBackendGetAttribute(config.raw(), CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
+                               1, &count, &bytes) != CUDNN_STATUS_SUCCESS ||
+      count != 1) {
+    return std::nullopt;
+  }
+  return bytes;
+}
+
+std::string plan_name(const ConvEpilogue& epilogue, std::int64_t engine) {
+  std::string name = "cudnn:eng" + std::to_string(engine);
+  if (epilogue.bias) name += "+bias";
+  if (epilogue.residual) name += "+add";
+  if (epilogue.act != ActKind::none) name += "+" + std::string(to_string(epilogue.act));
+  if (epilogue.statistics) name += "+statistics";
+  if (epilogue.chain) name += "+relu+norm";
+  return name;
+}
+
+// The plan of a configuration; null when cuDNN refuses it or it wants too much scratch.
+ConvPlanPtr make_plan(const Context& context, std::shared_ptr<const ConvGraph> graph,
+                      Descriptor config, std::int64_t engine, const ConvEpilogue& epilogue) {
   auto made = std::make_shared<ConvPlan>();
-  made->name = "cudnn:eng" + std::to_string(engine);
-  made->workspace_bytes = static_cast<std::size_t>(bytes);
+  made->name = plan_name(epilogue, engine);
+  made->epilogue = epilogue;
   made->graph = std::move(graph);
   made->config = std::move(config);
-  made->plan = std::move(plan);
-  return made;
+  made->workspace_bytes = static_cast<std::size_t>(kMaxWorkspace);
+  const std::optional<std::int64_t> promised =
+      epilogue.any() ? promised_workspace(made->config) : std::nullopt;
+  if (promised) {
+    if (*promised < 0 || *promised > kMaxWorkspace) return nullptr;
+    made->workspace_bytes = static_cast<std::size_t>(*promised);
+    return made;
+  }
+  return made->finish(context) ? made : nullptr;
 }
 
 }  // namespace
@@ -264,17 +282,91 @@ cudnnStatus_t Descriptor::try_finalize() {
   return cudnnBackendFinalize(raw_);
 }
 
-void ConvRunner::run(const Context& context, void* x, void* w, void* y, void* workspace) {
-  void* wanted[4] = {x, w, y, workspace};
-  if (pack_.raw() == nullptr || !std::equal(wanted, wanted + 4, bound_)) {
-    Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    const std::int64_t ids[3] = {kX, kW, kY};
-    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids);
-    pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, wanted);
-    pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-    pack.finalize();
-    pack_ = std::move(pack);
-    std::copy(wanted, wanted + 4, bound_);
+Descriptor make_tensor(std::int64_t name, const Shape& shape, DType dtype, Layout layout,
+                       TensorUse use) {
+  Descriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  const std::array<std::int64_t, 4> dims = {shape.n, shape.c, shape.h, shape.w};
+  tensor.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(dtype));
+  tensor.set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::span<const std::int64_t>(dims));
+  tensor.set(CUDNN_ATTR_TENSOR_STRIDES, std::span<const std::int64_t>(strides(shape, layout)));
+  tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, name);
+  tensor.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, kTensorAlignment);
+  if (use == TensorUse::between) {
+    const bool yes = true;
+    tensor.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &yes);
+  }
+  tensor.finalize();
+  return tensor;
+}
+
+const Descriptor& ConvGraph::keep(Descriptor descriptor) {
+  epilogue.push_back(std::move(descriptor));
+  return epilogue.back();
+}
+
+void ConvGraph::append(Descriptor more) {
+  more.finalize();
+  operations.push_back(keep(std::move(more)).raw());
+}
+
+bool ConvPlan::finish(const Context& context) {
+  if (plan.raw() != nullptr || refused) return !refused;
+  refused = true;
+  Descriptor made(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  if (const Descriptor* gpu = context.described_gpu()) {
+    made.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *gpu);
+  } else {
+    const cudnnHandle_t handle = context.cudnn();
+    made.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
+  }
+  made.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
+  if (made.try_finalize() != CUDNN_STATUS_SUCCESS) return false;
+  std::int64_t bytes = 0, count = 0;
+  check(cudnnBackendGetAttribute(made.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                 CUDNN_TYPE_INT64, 1, &count, &bytes),
+        "cudnnBackendGetAttribute(EXECUTION_PLAN_WORKSPACE_SIZE)");
+  if (bytes < 0 || static_cast<std::size_t>(bytes) > workspace_bytes) return false;
+  workspace_bytes = static_cast<std::size_t>(bytes);
+  plan = std::move(made);
+  refused = false;
+  return true;
+}
+
+Descriptor ConvRunner::make_pack(const ConvTensors& tensors, void* workspace) const {
+  std::vector<std::int64_t> names = {kX, kW, kY};
+  std::vector<void*> pointers = {tensors.x, tensors.w, tensors.y};
+  const auto add = [&](bool there, std::int64_t name, void* pointer) {
+    if (!there) return;
+    names.push_back(name);
+    pointers.push_back(pointer);
+  };
+  const ConvEpilogue& epilogue = plan_->epilogue;
+  add(epilogue.bias, kBias, tensors.bias);
+  add(epilogue.residual, kResidual, tensors.residual);
+  add(epilogue.statistics, kSums, tensors.sums);
+  add(epilogue.statistics, kSquares, tensors.squares);
+  add(epilogue.chain, kNormInput, tensors.norm_input);
+  add(epilogue.chain, kMean, tensors.mean);
+  add(epilogue.chain, kInverse, tensors.inverse);
+  add(epilogue.chain, kScale, tensors.scale);
+  add(epilogue.chain, kShift, tensors.shift);
+  add(epilogue.chain, kSumG, tensors.sum_g);
+  add(epilogue.chain, kSumGx, tensors.sum_gx);
+  for (int i = 0; i < 3; ++i) add(epilogue.chain, kUnused + i, tensors.unused[i]);
+  Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  const auto count = static_cast<std::int64_t>(names.size());
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, names.data());
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, pointers.data());
+  pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+  pack.finalize();
+  return pack;
+}
+
+void ConvRunner::run(const Context& context, const ConvTensors& tensors, void* workspace) {
+  if (pack_.raw() == nullptr || tensors != bound_ || workspace != bound_workspace_) {
+    pack_ = make_pack(tensors, workspace);
+    bound_ = tensors;
+    bound_workspace_ = workspace;
   }
   check(cudnnBackendExecute(context.cudnn(), plan_->plan.raw(), pack_.raw()),
         "cudnnBackendExecute");
@@ -283,9 +375,11 @@ void ConvRunner::run(const Context& context, void* x, void* w, void* y, void* wo
 namespace {
 
 ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
-  const auto most = static_cast<std::size_t>(context.max_engines());
+  // Whoever measures compiles all of those that fuse.
+  const int limit = problem.epilogue.any() ? 2 : context.max_engines();
+  const auto most = static_cast<std::size_t>(std::min(limit, context.max_engines()));
   ConvPlans answer;
-  if (!context.has_device()) {
+  if (!context.has_device() && context.described_gpu() == nullptr) {
     answer.reason = "without a GPU there are no cuDNN engines";
     return answer;
   }
@@ -295,13 +389,14 @@ ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
     // The two heuristics differ in their order; what both leave out stands in the fallback list.
     for (cudnnBackendHeurMode_t mode :
          {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
-      for (Descriptor& config : propose(graph->graph, mode)) {
+      for (Descriptor& config : propose(context, graph->graph, mode)) {
         if (answer.plans.size() >= most) return answer;
         const std::optional<EngineFacts> engine = engine_facts(config);
         if (!engine || !acceptable(*engine, problem, context.allow_tf32)) continue;
         // One configuration per engine: its first is the best the heuristic knows.
         if (std::find(seen.begin(), seen.end(), engine->index) != seen.end()) continue;
-        ConvPlanPtr plan = make_plan(context, graph, std::move(config), engine->index);
+        ConvPlanPtr plan =
+            make_plan(context, graph, std::move(config), engine->index, problem.epilogue);
         if (plan == nullptr) continue;
         seen.push_back(engine->index);
         answer.plans.push_back(std::move(plan));

@@ -19,7 +19,7 @@ extern "C" __attribute__((visibility("default"))) daybreak::Backend* daybreak_ma
     return fail("libdaybreak_cuda.so is of another build than this program; build both together");
   }
   try {
-    if (device == -1) return new daybreak::cuda::CudaBackend();
+    if (device == -1) return new daybreak::cuda::CudaBackend(engines);
     return new daybreak::cuda::CudaBackend(device, engines);
   } catch (const std::exception& failure) {
     return fail(failure.what());

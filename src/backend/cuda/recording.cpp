@@ -15,14 +15,12 @@ RecordingPtr GraphRecording::end(const Context& context) {
   cudaGraph_t graph = nullptr;
   const cudaError_t ended = cudaStreamEndCapture(context.stream(), &graph);
   if (ended != cudaSuccess) {
-    cudaGetLastError();  // reported here, not by the next launch
     if (graph != nullptr) cudaGraphDestroy(graph);
     check(ended, "cudaStreamEndCapture");
   }
   cudaGraphExec_t ready = nullptr;
   const cudaError_t made = cudaGraphInstantiate(&ready, graph, 0);
   cudaGraphDestroy(graph);
-  if (made != cudaSuccess) cudaGetLastError();
   check(made, "cudaGraphInstantiate");
   auto recording = std::make_unique<GraphRecording>(context, ready);
   check(cudaGraphUpload(ready, context.stream()), "cudaGraphUpload");

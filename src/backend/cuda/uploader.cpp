@@ -25,10 +25,10 @@ void Uploader::grow(Slot& slot, std::size_t bytes) {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   }
   if (slot.taken == nullptr) {
-    check(cudaEventCreateWithFlags(&slot.arrived, cudaEventDisableTiming),
-          "cudaEventCreateWithFlags");
-    check(cudaEventCreateWithFlags(&slot.taken, cudaEventDisableTiming),
-          "cudaEventCreateWithFlags");
+    // Who waits for them leaves the processor to the loader.
+    constexpr unsigned kFlags = cudaEventDisableTiming | cudaEventBlockingSync;
+    check(cudaEventCreateWithFlags(&slot.arrived, kFlags), "cudaEventCreateWithFlags");
+    check(cudaEventCreateWithFlags(&slot.taken, kFlags), "cudaEventCreateWithFlags");
   }
   check(cudaEventSynchronize(slot.taken), "cudaEventSynchronize");
   if (slot.pinned != nullptr) check(cudaFreeHost(slot.pinned), "cudaFreeHost");

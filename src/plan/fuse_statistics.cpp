@@ -1,0 +1,56 @@
+#include <memory>
+
+#include "ops/batchnorm.h"
+#include "ops/conv2d.h"
+#include "plan/fuse.h"
+
+namespace daybreak {
+
+std::vector<GraphNode> fuse_statistics(std::vector<GraphNode> nodes, const Graph& graph) {
+  std::vector<int> convolution(graph.values.size(), kNone);  // by value: the node that makes it
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    GraphNode& node = nodes[i];
+    if (node.op->kind() == OpKind::conv2d) convolution[node.output] = static_cast<int>(i);
+    if (node.op->kind() != OpKind::batchnorm || convolution[node.inputs[0]] == kNone) continue;
+    GraphNode& before = nodes[convolution[node.inputs[0]]];
+    auto conv = std::make_shared<Conv2d>(static_cast<const Conv2d&>(*before.op));
+    conv->measures = true;
+    before.op = std::move(conv);
+    auto norm = std::make_shared<BatchNorm>(static_cast<const BatchNorm&>(*node.op));
+    norm->measured = true;
+    node.op = std::move(norm);
+  }
+  return nodes;
+}
+
+namespace {
+
+// Relu's gradient may be taken twice, and has no second way to go.
+bool chains(const BatchNorm& norm) {
+  return norm.act.kind == ActKind::relu && norm.affine && !norm.in_place && !norm.sum;
+}
+
+}  // namespace
+
+std::vector<GraphNode> fuse_gradients(std::vector<GraphNode> nodes, const Graph& graph) {
+  std::vector<int> readers(graph.values.size(), 0), norm_of(graph.values.size(), kNone);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (ValueId input : nodes[i].inputs) ++readers[input];
+    if (nodes[i].op->kind() == OpKind::batchnorm) norm_of[nodes[i].output] = static_cast<int>(i);
+  }
+  for (GraphNode& node : nodes) {
+    const ValueId input = node.op->kind() == OpKind::conv2d ? node.inputs[0] : kNone;
+    if (input == kNone || norm_of[input] == kNone || readers[input] != 1) continue;
+    GraphNode& before = nodes[norm_of[input]];
+    auto norm = std::make_shared<BatchNorm>(static_cast<const BatchNorm&>(*before.op));
+    if (!chains(*norm)) continue;
+    auto conv = std::make_shared<Conv2d>(static_cast<const Conv2d&>(*node.op));
+    conv->chain = true;
+    norm->chained = true;
+    node.op = std::move(conv);
+    before.op = std::move(norm);
+  }
+  return nodes;
+}
+
+}  // namespace daybreak
