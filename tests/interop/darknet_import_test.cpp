@@ -4,13 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "config/network_spec.h"
+#include "config/solver_config.h"
 #include "config/yaml_writer.h"
 #include "interop/darknet_eval.h"
 #include "interop/darknet_new_heads.h"
 #include "interop/run_imported.h"
 #include "layers/build_graph.h"
+#include "support/shared_data.h"
 #include "support/temp_folder.h"
 
 // Small networks in Darknet's language with random weights: every layer's result is that of plain
@@ -421,6 +424,30 @@ TEST(DarknetImport, RefusesWhatIsNotFinite) {
   EXPECT_THAT(weights_error(test::weights_bytes(weights)), HasSubstr("\"conv1.bias\" of layer 1"));
   weights[12] = INFINITY;
   EXPECT_THAT(weights_error(test::weights_bytes(weights)), HasSubstr("inf"));
+}
+
+// cfg/net/bccd-fastest.yaml names its layers as the import does, so that `--init` finds them.
+TEST(DarknetImport, TheShippedNetworkForFineTuningTakesAllButTheHeads) {
+  const std::string cfg = test::shared_data("weights/yolo-fastest-1.1.cfg");
+  const std::string weights = test::shared_data("weights/yolo-fastest-1.1.weights");
+  if (cfg.empty() || weights.empty()) {
+    GTEST_SKIP() << "shared/weights/yolo-fastest-1.1.* is not there";
+  }
+  DarknetImport import = import_darknet(cfg, weights, DarknetDialect::ab);
+  renew_heads(import);
+  std::map<std::string, std::vector<std::int64_t>> imported;
+  for (const ImportedTensor& tensor : import.tensors) imported[tensor.name] = tensor.dims;
+  const Graph graph = build_graph(
+      load_network(std::string(DAYBREAK_SOURCE_DIR) + "/cfg/net/bccd-fastest.yaml", {}), {});
+  for (const Param& param : graph.params) {
+    const bool of_head = param.name.starts_with("large.") || param.name.starts_with("small.");
+    const auto found = imported.find(param.name);
+    EXPECT_EQ(found == imported.end(), of_head) << param.name;
+    if (found == imported.end()) continue;
+    EXPECT_EQ(found->second, param.spec.dims) << param.name;
+    imported.erase(found);
+  }
+  EXPECT_TRUE(imported.empty()) << imported.begin()->first;
 }
 
 }  // namespace
