@@ -15,6 +15,7 @@
 #include "train/batch_feeder.h"
 #include "train/device.h"
 #include "train/evaluator.h"
+#include "train/session.h"
 #include "train/weights.h"
 
 namespace daybreak {
@@ -206,10 +207,10 @@ TEST(CudaTraining, RoundedWeightsAreTheWeights) {
   for (const DType dtype : {DType::bf16, DType::f16}) {
     if (!cuda().keeps_rounded_weights(dtype)) GTEST_SKIP() << "the CPU keeps none";
     SCOPED_TRACE(to_string(dtype));
-    TrainRig rig(kHalfNet, cuda(), {.dtype = dtype, .batch = 16, .scaling = scaling_for(dtype)});
+    TrainRig rig(kSmallNet, cuda(), {.dtype = dtype, .batch = 4, .scaling = scaling_for(dtype)});
     StepRunner runner(rig.executor());
-    for (int i = 0; i < 20; ++i) rig.queue_step(runner);
-    EXPECT_LT(runner.read().back().skipped, 20u);
+    for (int i = 0; i < 6; ++i) rig.queue_step(runner);
+    EXPECT_LT(runner.read().back().skipped, 6u);
     ParamStore& params = rig.executor().params();
     ASSERT_EQ(params.rounded_bases().size(), 1u);
     const RoundedWeights kept = params.rounded_bases()[0];
@@ -222,44 +223,48 @@ TEST(CudaTraining, RoundedWeightsAreTheWeights) {
   }
 }
 
-Dataset noise(int samples, int classes) {
+Dataset noise(int samples, int classes, int side, int channels) {
   auto store = std::make_shared<PictureStore>();
   store->in_memory = true;
-  store->width = store->height = 32;
+  store->channels = channels;
+  store->width = store->height = side;
   for (int c = 0; c < classes; ++c) store->classes.push_back(std::to_string(c));
   Draws draws(3, Purpose::synthetic, 0, 0);
   for (int i = 0; i < samples; ++i) {
     store->labels.push_back(static_cast<int>(draws.below(static_cast<std::uint32_t>(classes))));
   }
-  for (int i = 0; i < samples * 32 * 32 * 3; ++i) {
+  for (int i = 0; i < samples * side * side * channels; ++i) {
     store->pixels.push_back(static_cast<std::uint8_t>(draws.below(256)));
   }
   return Dataset(store);
 }
 
-// An untrained network over 70 pictures in batches of 16.
+// An untrained network over 20 pictures in batches of 8.
 struct Evaluated {
   explicit Evaluated(Backend& backend) : executor(build_graph(net(), {.classes = 10}), backend) {
     PlanRequest request;
     request.mode = Mode::eval;
-    request.batch = 16;
+    request.batch = 8;
     request.keep = {executor.graph().prediction};
     const PlanId plan = executor.add_plan(request);
     executor.prepare();
     executor.initialize(7);
     LoaderOptions options;
-    options.batch = 16;
+    options.batch = 8;
+    options.height = options.width = net().input.height;
     options.shuffle = false;
     options.last_batch = LastBatch::keep;
     options.workers = 0;
-    evaluator = std::make_unique<Evaluator>(executor, plan, noise(70, 10), options);
+    evaluator = std::make_unique<Evaluator>(
+        executor, plan, noise(kPictures, 10, net().input.height, net().input.channels), options);
   }
   static NetworkSpec net() {
-    NetworkSpec net = load_network(kHalfNet);
-    net.input.mean.assign(3, 0.5);
-    net.input.std.assign(3, 0.25);
+    NetworkSpec net = load_network(kSmallNet);
+    net.input.mean.assign(static_cast<std::size_t>(net.input.channels), 0.5);
+    net.input.std.assign(static_cast<std::size_t>(net.input.channels), 0.25);
     return net;
   }
+  static constexpr int kPictures = 20;
   Executor executor;
   std::unique_ptr<Evaluator> evaluator;
 };
@@ -272,16 +277,17 @@ TEST(CudaTraining, RecordedEvaluationsAreTheCpus) {
     options.views = views;
     const ClassificationResult expected = here.evaluator->evaluate(options);
     const ClassificationResult first = there.evaluator->evaluate(options);
-    EXPECT_EQ(first.n, 70);
+    EXPECT_EQ(first.n, Evaluated::kPictures);
     EXPECT_NEAR(first.loss, expected.loss, 1e-3 * expected.loss);
-    EXPECT_NEAR(first.top1, expected.top1, 1.5 / 70) << "a picture may stand on the edge";
+    EXPECT_NEAR(first.top1, expected.top1, 1.5 / Evaluated::kPictures)
+        << "a picture may stand on the edge";
     EXPECT_EQ(there.evaluator->evaluate(options).loss, first.loss) << "replayed";
   }
   EXPECT_EQ(there.evaluator->recorded(), cuda().can_record() ? 6 : 0);
 }
 
 TEST(CudaTraining, BatchesMadeOnTheDeviceAreTheLoaders) {
-  const Dataset data = noise(70, 2);
+  const Dataset data = noise(70, 2, 32, 3);
   LoaderOptions options;
   options.batch = 16;
   options.repeat = true;
