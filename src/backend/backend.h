@@ -76,6 +76,21 @@ struct KernelOffer {
   std::function<KernelPtr()> make;
 };
 
+/// The trained weights once more, rounded to nearest (ties to even) in a 16-bit type, in the order
+/// of the arena: what convolutions and linear layers of that precision read.
+struct RoundedWeights {
+  DType dtype = DType::bf16;
+  std::byte* data = nullptr;
+};
+
+/// The flat arrays an optimizer works on, all in the order of `weights`.
+struct UpdateArenas {
+  std::byte* weights = nullptr;
+  std::byte* gradients = nullptr;
+  std::span<std::byte* const> slots;        ///< as OptimizerAttrs::slots()
+  std::span<const RoundedWeights> rounded;  ///< written where weights are
+};
+
 /// Runs an optimizer over flat arenas in one pass.
 class UpdateKernel {
  public:
@@ -84,10 +99,9 @@ class UpdateKernel {
   /// writes scalars->grad_norm, gradient_norm_of(scalars, square root).
   virtual void norm(std::byte* gradients, std::span<const UpdateGroup> groups,
                     StepScalars* scalars) = 0;
-  /// One step, unless skips_update(scalars), then finish_update(scalars); `slots` as
-  /// OptimizerAttrs::slots(), all in the order and layout of `weights`.
-  virtual void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-                      std::span<const UpdateGroup> groups, StepScalars* scalars) = 0;
+  /// One step, unless skips_update(scalars), then finish_update(scalars).
+  virtual void update(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+                      StepScalars* scalars) = 0;
 };
 
 /// Owns a stretch of a backend's memory, zeroed when made.
@@ -113,6 +127,14 @@ enum class StepWork : std::uint8_t {
   first_batch,  ///< take_batch() with x[0], the loss, and x[1], hits first (null: none)
   next_batch,   ///< the same for a further batch of the step
   end,          ///< end_step() into the ring y
+};
+
+/// Rows [rows, columns] of f32 that a batch has computed, to be kept until somebody reads them: row
+/// i goes to row first_sample % capacity + i, with first_sample of the scalars. `capacity` is a
+/// multiple of `rows`.
+struct RowRecipe {
+  int rows = 1, columns = 1;
+  std::uint64_t capacity = 1;
 };
 
 struct BatchRecipe;  // backend/batch_recipe.h
@@ -146,6 +168,9 @@ class Backend {
   /// True when batch norms that keep their input can add a residual in training, with their
   /// activation before or behind it (BatchNorm::sum, BatchNorm::act_last).
   virtual bool norms_with_sum(DType) const { return false; }
+  /// True when plans read weights in this type from RoundedWeights, instead of converting them in
+  /// every step; the optimizers of this backend then write them.
+  virtual bool keeps_rounded_weights(DType) const { return false; }
   /// True when convolutions can give statistics of their output in training, and of their input's
   /// gradient, and batch norms take them (Statistics, Conv2d::chain).
   virtual bool statistics_of_convs(DType) const { return false; }
@@ -188,6 +213,8 @@ class Backend {
   /// Makes batches out of pictures that are resident: x[0] the pictures, x[1] labels of all, x[2]
   /// the epoch's order (u32), y the batch's pictures, w[0] its labels; null: not on this backend.
   virtual KernelPtr batch_maker(const BatchRecipe&) { return nullptr; }
+  /// Puts a batch's rows x[0] among those y of many batches; null: not on this backend.
+  virtual KernelPtr row_keeper(const RowRecipe&) { return nullptr; }
   /// True when work can be recorded. Between begin_recording() and end_recording() kernels are
   /// noted instead of run; nothing may be allocated, copied from or to the host, or waited for.
   virtual bool can_record() const { return false; }

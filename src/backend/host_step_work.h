@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 
 #include "backend/backend.h"
@@ -29,5 +31,19 @@ inline KernelPtr make_host_step_work(StepWork work, DType dtype) {
   if (dtype == DType::f64) return std::make_unique<HostStepWork<double>>(work);
   return std::make_unique<HostStepWork<float>>(work);
 }
+
+/// Backend::row_keeper for the same.
+class HostRowKeeper final : public Kernel {
+ public:
+  explicit HostRowKeeper(const RowRecipe& recipe) : recipe_(recipe) {}
+  void run(const Bindings& b) override {
+    const std::size_t row = static_cast<std::size_t>(recipe_.columns) * sizeof(float);
+    const std::uint64_t first = b.scalars->first_sample % recipe_.capacity;
+    std::copy_n(b.x[0], row * static_cast<std::size_t>(recipe_.rows), b.y + first * row);
+  }
+
+ private:
+  RowRecipe recipe_;
+};
 
 }  // namespace daybreak

@@ -184,6 +184,14 @@ std::size_t BenchNet::device_bytes() const {
   return memory_need(*executor_, slots, /*accumulates=*/false).total();
 }
 
+PassTraffic BenchNet::traffic() const {
+  Traffic traffic = plan_traffic(executor_->graph(), executor_->plan(plan_));
+  if (mode_ == Mode::train) {
+    traffic.update = update_traffic(executor_->param_bytes(), OptimizerAttrs{}.slots());
+  }
+  return traffic.total();
+}
+
 double BenchNet::flops_per_step() const {
   double flops = 0.0;
   for (const LayerSummary& layer : summarize(executor_->graph(), executor_->plan(plan_))) {

@@ -10,6 +10,7 @@
 #include "plan/choose.h"
 #include "plan/executor.h"
 #include "plan/step_runner.h"
+#include "plan/traffic.h"
 
 namespace daybreak {
 
@@ -55,6 +56,8 @@ class BenchNet {
   int threads() const { return threads_; }
   /// Floating-point operations of one step: 3x the forward pass in training.
   double flops_per_step() const;
+  /// Bytes that one step moves, and their floor.
+  PassTraffic traffic() const;
   /// Bytes that the network takes of the backend's memory.
   std::size_t device_bytes() const;
 

@@ -50,27 +50,12 @@ double seconds_since_exec() {
          static_cast<double>(*ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-// Bytes that the tensors of all steps of a plan have, each read or written once: what a training
-// step moves at least with these kernels, but for parameters and slots.
-double plan_gbytes(const Plan& plan) {
-  double bytes = 0.0;
-  const auto add = [&](TensorId id) {
-    if (id != kNone) bytes += static_cast<double>(plan.tensors[id].desc.bytes);
-  };
-  for (const PlanStep& step : plan.steps) {
-    for (const auto* ids : {&step.x, &step.dx, &step.w, &step.dw}) {
-      for (const TensorId id : *ids) add(id);
-    }
-    for (const TensorId id : {step.y, step.dy, step.aux, step.statistics}) add(id);
-  }
-  return bytes * 1e-9;
-}
-
 // What a step is compared with, measured now on the device that takes it.
 struct Ceilings {
   const char* name = "FMA peak";
   double gflops = 1.0;
-  double bandwidth_gbytes = 0.0, step_gbytes = 0.0;  // 0: not known
+  double bandwidth_gbytes = 0.0;  // 0: not known
+  double step_gbytes = 0.0, floor_gbytes = 0.0;
 
   double share_of_bandwidth(double seconds) const {
     return bandwidth_gbytes > 0.0 ? step_gbytes / seconds / bandwidth_gbytes : 0.0;
@@ -79,13 +64,15 @@ struct Ceilings {
 
 Ceilings ceilings_of(BenchNet& net, const CommonOptions& common) {
   Ceilings ceilings;
+  const PassTraffic traffic = net.traffic();
+  ceilings.step_gbytes = static_cast<double>(traffic.moved) * 1e-9;
+  ceilings.floor_gbytes = static_cast<double>(traffic.floor) * 1e-9;
   if (net.backend().name() == "cuda") {
     const DeviceCeilings device = probe_device(net.backend());
     const bool wide = common.precision_value() == Precision::f32;
     ceilings.name = wide ? "f32 products' rate" : "bf16 products' rate";
     ceilings.gflops = wide ? device.f32_gflops : device.bf16_gflops;
     ceilings.bandwidth_gbytes = device.bandwidth_gbytes;
-    ceilings.step_gbytes = plan_gbytes(net.executor().plan(net.plan()));
   } else {
     ceilings.gflops = probe_fma_gflops(net.threads(), 0.2);
   }
@@ -122,6 +109,7 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
                                  {"peak_gflops", ceilings.gflops},
                                  {"bandwidth_gbytes", ceilings.bandwidth_gbytes},
                                  {"step_gbytes", ceilings.step_gbytes},
+                                 {"floor_gbytes", ceilings.floor_gbytes},
                                  {"share_of_bandwidth", ceilings.share_of_bandwidth(median)},
                                  {"seconds_min", seconds.front()},
                                  {"seconds_max", seconds.back()},
@@ -137,7 +125,9 @@ int bench_steps(const BenchOptions& options, const CommonOptions& common, Mode m
     std::string share =
         fmt::format(" ({:.0f} % of the {} of {:.0f})", 100.0 * gflops / ceilings.gflops,
                     ceilings.name, ceilings.gflops);
-    if (ceilings.step_gbytes > 0.0) {
+    share += fmt::format(", {:.3g} GB a step ({:.2f} of the floor)", ceilings.step_gbytes,
+                         ceilings.step_gbytes / std::max(ceilings.floor_gbytes, 1e-9));
+    if (ceilings.bandwidth_gbytes > 0.0) {
       share +=
           fmt::format(", {:.0f} GB/s ({:.0f} % of a copy's {:.0f})", ceilings.step_gbytes / median,
                       100.0 * ceilings.share_of_bandwidth(median), ceilings.bandwidth_gbytes);

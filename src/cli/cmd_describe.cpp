@@ -61,15 +61,19 @@ int run_describe(DescribeOptions options, const CommonOptions& common) {
       chooser.chooser());
   const double peak = backend->name() == "cpu" ? fma_peak(chooser, threads) : 0.0;
   chooser.finish();
+  Traffic traffic = plan_traffic(graph, executor.plan(plan));
+  if (trains) traffic.update = update_traffic(executor.param_bytes(), OptimizerAttrs{}.slots());
   if (common.json != "-") {
     fmt::print("{}: {} x {} x {} on {}\n", graph.name, net.input.channels,
                height > 0 ? height : net.input.height, width > 0 ? width : net.input.width,
                backend->identity());
     fmt::print("{}", layer_table(graph, executor.plan(plan), common.verbose || options.plan));
     fmt::print("{}", kernel_table(executor.plan(plan), peak));
-    if (options.plan) fmt::print("{}", step_list(executor.plan(plan)));
+    if (options.plan) {
+      fmt::print("{}{}", step_list(executor.plan(plan)), traffic_table(traffic));
+    }
   }
-  write_json_result(common, describe_json(graph, executor.plan(plan), peak));
+  write_json_result(common, describe_json(graph, executor.plan(plan), traffic, peak));
   return 0;
 }
 
@@ -83,7 +87,8 @@ Command add_describe(CLI::App& app, CommonOptions& common) {
   verb->add_option("file", options->path, "NET.yaml, SOLVER.yaml or a run folder")->required();
   verb->add_option("--batch", options->batch, "pictures a step")->check(CLI::Range(1, 65536));
   verb->add_option("--size", options->size, "picture size HxW (default: the network's)");
-  verb->add_flag("--plan", options->plan, "also every step with its kernel");
+  verb->add_flag("--plan", options->plan,
+                 "also every step with its kernel, and the bytes a step moves");
   return {verb, [options, &common] { return run_describe(*options, common); }};
 }
 

@@ -100,14 +100,14 @@ int test_classifier(const TestRun& run) {
     throw ConfigError("--min-map is for detectors; a classifier takes --min-top1");
   }
   Session& session = run.session;
-  Loader loader(run.part, session.eval_loader());
+  Evaluator evaluator(session.executor(), session.eval_plan(), run.part, session.eval_loader());
   Progress progress(stderr_output(run.common.quiet));
   progress.begin_task("testing", run.part.size(), "img");
   EvaluateOptions evaluate_options;
   evaluate_options.progress = [&](std::int64_t done) { progress.task(done); };
   const auto measure = [&](Views views) {
     evaluate_options.views = views;
-    return evaluate(session.executor(), session.eval_plan(), loader, evaluate_options);
+    return evaluator.evaluate(evaluate_options);
   };
   const ClassificationResult result = measure(Views::none);
   OtherFigures others;

@@ -2,8 +2,8 @@
 // transposed convolution is the data gradient of a convolution run forward, so both are described
 // by one ConvProblem; only the roles of the tensors differ.
 //
-// Parameters may be f32 while activations are 16 bit: the weights are then cast into the workspace,
-// and the weight gradient is written in f32 directly or cast from a 16-bit one.
+// Weights are asked for in the type of the activations: the plan has them rounded by the optimizer.
+// Their gradient is that of f32 parameters: written in f32 directly, or cast from a 16-bit one.
 //
 // What follows the sums of a forward pass (ConvEpilogue) is done by an own kernel behind an engine,
 // or by an engine that fuses. The latter come behind the former, where only measuring takes them,
@@ -27,11 +27,11 @@ namespace {
 
 /// Offsets of what a call keeps in its workspace.
 struct Room {
-  std::size_t weights = 0;  ///< the weights or their gradient in the activations' type
-  std::size_t bias = 0;     ///< partial sums of the bias gradient
-  std::size_t rows = 0;     ///< three rows of f32 a channel that an engine writes
-  std::size_t row = 0;      ///< bytes of one
-  std::size_t engine = 0;   ///< cuDNN's own, and then that of own kernels
+  std::size_t gradient = 0;  ///< the weights' in the activations' type
+  std::size_t bias = 0;      ///< partial sums of the bias gradient
+  std::size_t rows = 0;      ///< three rows of f32 a channel that an engine writes
+  std::size_t row = 0;       ///< bytes of one
+  std::size_t engine = 0;    ///< cuDNN's own, and then that of own kernels
   std::size_t bytes = 0;
 };
 
@@ -41,14 +41,11 @@ struct ConvCall {
   Pass pass = Pass::forward;
   bool transposed = false;
   bool bias = false;
-  ConvEpilogue epilogue;  ///< problem.epilogue is what an engine does of it: nothing or all
-  DType param_type = DType::f32;
+  ConvEpilogue epilogue;          ///< problem.epilogue is what an engine does of it: nothing or all
+  DType param_type = DType::f32;  ///< of the weights, or of their gradient
   int out_rows = 0, out_channels = 0;  ///< of the operation's output, for the bias
   Room room;
 
-  bool casts_weights() const {
-    return pass != Pass::backward_weights && param_type != problem.dtype;
-  }
   /// The gradient comes out of cuDNN in another type than that of the parameters.
   bool casts_gradient() const {
     return pass == Pass::backward_weights && param_type != problem.written;
@@ -88,7 +85,8 @@ ConvCall make_call(const KernelQuery& query, bool transposed) {
   call.pass = query.pass;
   call.transposed = transposed;
   call.bias = op.bias;
-  call.param_type = query.params[0].dtype;
+  call.param_type =
+      call.pass == Pass::backward_weights ? query.params[0].dtype : query.inputs[0].dtype;
   const Shape &in = query.inputs[0].shape, &out = query.output.shape;
   call.out_rows = out.n * out.h * out.w;
   call.out_channels = out.c;
@@ -223,17 +221,13 @@ void run_engine(const Context& context, const ConvCall& call, ConvRunner& runner
                 const Bindings& b) {
   std::byte* workspace = workspace_begin(b.workspace);
   Tensors t = tensors(call, b);
-  const std::int64_t weights = call.problem.w.count();
   std::byte* param = t.w;
-  if (call.casts_weights()) {
-    launch_cast(context, param, call.param_type, workspace + call.room.weights, call.problem.dtype,
-                weights);
-  }
-  if (call.casts_weights() || call.casts_gradient()) t.w = workspace + call.room.weights;
+  if (call.casts_gradient()) t.w = workspace + call.room.gradient;
   if (t.x != nullptr && param != nullptr && t.y != nullptr) {
     runner.run(context, engine_tensors(call, t, b, workspace), workspace + call.room.engine);
     if (call.casts_gradient()) {
-      launch_cast(context, t.w, call.problem.written, param, call.param_type, weights);
+      launch_cast(context, t.w, call.problem.written, param, call.param_type,
+                  call.problem.w.count());
     }
   }
   finish(context, call, b, workspace);
@@ -276,7 +270,7 @@ KernelPtr make_kernel(const Context& context, const ConvCall& call, const ConvPl
 
 /// A call with its workspace laid out for an engine; null: for the plain kernel.
 ConvCall for_engine(ConvCall call, const ConvPlanPtr& plan) {
-  const bool casts = plan != nullptr && (call.casts_weights() || call.casts_gradient());
+  const bool casts = plan != nullptr && call.casts_gradient();
   lay_out(call, plan != nullptr ? plan->workspace_bytes : 0, casts);
   return call;
 }

@@ -21,10 +21,8 @@ struct LinearCall {
   int samples = 0, in = 0, out = 0;
   bool bias = false;
   DType dtype = DType::f32;       ///< of activations
-  DType param_type = DType::f32;  ///< of weights and their gradient
-  std::size_t bias_at = 0, product_at = 0;
-
-  bool casts_weights() const { return pass != Pass::backward_weights && param_type != dtype; }
+  DType param_type = DType::f32;  ///< of the weights, as the activations', or of their gradient
+  std::size_t product_at = 0;     ///< behind what the bias' gradient takes
 };
 
 MatmulProblem problem(const LinearCall& c) {
@@ -46,8 +44,8 @@ void bias_after(const Context& context, const LinearCall& call, const Bindings& 
                     call.out);
   } else if (float* db = entry<float>(b.dw, 1);
              db != nullptr && call.pass == Pass::backward_weights) {
-    launch_bias_gradient(context, call.dtype, b.dy, db, as<float>(workspace + call.bias_at),
-                         call.samples, call.out);
+    launch_bias_gradient(context, call.dtype, b.dy, db, as<float>(workspace), call.samples,
+                         call.out);
   }
 }
 
@@ -59,16 +57,10 @@ void run_matmul(const Context& context, const LinearCall& call, const Matmul& ma
     if (std::byte* dw = entry<std::byte>(b.dw, 0)) matmul.run(context, b.dy, b.x[0], dw, scratch);
     return bias_after(context, call, b, workspace);
   }
-  std::byte* weights = b.w[0];
-  if (call.casts_weights()) {
-    launch_cast(context, weights, call.param_type, workspace, call.dtype,
-                static_cast<std::int64_t>(call.out) * call.in);
-    weights = workspace;
-  }
   if (call.pass == Pass::forward) {
-    matmul.run(context, b.x[0], weights, b.y, scratch);
+    matmul.run(context, b.x[0], b.w[0], b.y, scratch);
   } else if (std::byte* dx = entry<std::byte>(b.dx, 0)) {
-    matmul.run(context, b.dy, weights, dx, scratch);
+    matmul.run(context, b.dy, b.w[0], dx, scratch);
   }
   bias_after(context, call, b, workspace);
 }
@@ -110,7 +102,7 @@ KernelOffer linear_offer(const KernelQuery& query, const LinearCall& call, const
   offer.name = kernel;
   offer.inputs = {plain(query.inputs[0])};  // the columns of w follow the NCHW order of a sample
   offer.output = make_desc(query.output.shape, call.dtype, kNchw);
-  offer.params = {plain(query.params[0])};
+  offer.params = {make_desc(query.params[0].shape, call.param_type, kNchw)};
   if (call.bias) offer.params.push_back(plain_desc(query.params[1].shape, DType::f32));
   if (call.pass == Pass::backward_weights) offer.reads = {.inputs = true};
   offer.workspace_bytes = workspace_room(bytes);
@@ -129,7 +121,7 @@ Offers linear_offers(Context& context, const KernelQuery& query, std::string* re
   call.out = op.outputs;
   call.bias = op.bias;
   call.dtype = query.inputs[0].dtype;
-  call.param_type = query.params[0].dtype;
+  call.param_type = call.pass == Pass::backward_weights ? query.params[0].dtype : call.dtype;
   if (call.param_type != DType::f32 && call.param_type != call.dtype) {
     refuse(reason, "weights must be f32 or of the activations' type");
     return {};
@@ -140,11 +132,7 @@ Offers linear_offers(Context& context, const KernelQuery& query, std::string* re
   Offers offers;
   for (const std::shared_ptr<const Matmul>& matmul : Matmul::make(context, problem(call), reason)) {
     LinearCall fast = call;
-    if (fast.casts_weights()) {
-      fast.bias_at =
-          aligned(static_cast<std::size_t>(call.out) * call.in * element_size(call.dtype));
-    }
-    fast.product_at = fast.bias_at + bias_bytes;
+    fast.product_at = bias_bytes;
     KernelOffer offer =
         linear_offer(query, fast, "cublaslt", fast.product_at + matmul->workspace_bytes());
     offer.make = [&context, fast, matmul, name = query_name(query)] {

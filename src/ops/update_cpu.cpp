@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/context.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ordered_sum.h"
@@ -156,6 +157,12 @@ void update_range(const OptimizerAttrs& attrs, const Step& s, const Arrays& a, s
   }
 }
 
+DAYBREAK_MULTIARCH void round_range(const float* w, Bf16* rounded, std::int64_t begin,
+                                    std::int64_t end) {
+#pragma omp simd
+  for (std::int64_t i = begin; i < end; ++i) put(rounded[i], w[i]);
+}
+
 DAYBREAK_MULTIARCH double squares_range(const float* g, std::int64_t begin, std::int64_t end) {
   constexpr int kLanes = 16;
   double lanes[kLanes] = {};
@@ -190,16 +197,16 @@ class CpuUpdate final : public UpdateKernel {
     scalars->grad_norm = gradient_norm_of(*scalars, std::sqrt(sum));
   }
 
-  void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-              std::span<const UpdateGroup> groups, StepScalars* scalars) override {
-    DAYBREAK_ASSERT(static_cast<int>(slots.size()) == attrs_.slots());
-    if (!skips_update(*scalars)) update_groups(weights, gradients, slots, groups, *scalars);
+  void update(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+              StepScalars* scalars) override {
+    DAYBREAK_ASSERT(static_cast<int>(arenas.slots.size()) == attrs_.slots());
+    if (!skips_update(*scalars)) update_groups(arenas, groups, *scalars);
     finish_update(*scalars);
   }
 
  private:
-  void update_groups(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-                     std::span<const UpdateGroup> groups, const StepScalars& scalars) const {
+  void update_groups(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+                     const StepScalars& scalars) const {
     const double t = static_cast<double>(update_number(scalars));
     Step step{};
     step.momentum = scalars.momentum;
@@ -215,11 +222,17 @@ class CpuUpdate final : public UpdateKernel {
       step.lr = static_cast<float>(lr);
       step.decay = decoupled ? 0.0f : group.weight_decay;
       step.keep = decoupled ? static_cast<float>(1.0 - lr * group.weight_decay) : 1.0f;
-      Arrays arrays{as(weights) + group.offset, as(gradients) + group.offset, {}};
-      for (std::size_t i = 0; i < slots.size(); ++i) arrays.slots[i] = as(slots[i]) + group.offset;
+      Arrays arrays{as(arenas.weights) + group.offset, as(arenas.gradients) + group.offset, {}};
+      for (std::size_t i = 0; i < arenas.slots.size(); ++i) {
+        arrays.slots[i] = as(arenas.slots[i]) + group.offset;
+      }
       parallel_for(static_cast<std::int64_t>(group.count), kGrain,
                    [&](std::int64_t begin, std::int64_t end) {
                      update_range(attrs_, step, arrays, begin, end);
+                     for (const RoundedWeights& rounded : arenas.rounded) {
+                       DAYBREAK_ASSERT(rounded.dtype == DType::bf16);
+                       round_range(arrays.w, as<Bf16>(rounded.data) + group.offset, begin, end);
+                     }
                    });
     }
   }

@@ -1,6 +1,7 @@
 // Optimizers over flat arenas, one launch for all parameters: a table of chunks in device memory
 // says where each block works and with which learning-rate factor and decay. Moves 4 to 7 arrays
-// of 4 bytes per parameter once. Formulas as in backend/ref/ref_update.cpp, in float.
+// of 4 bytes per parameter once, and writes the rounded weights, 2 bytes each. Formulas as in
+// backend/ref/ref_update.cpp, in float.
 
 #include <algorithm>
 #include <cstdint>
@@ -19,6 +20,8 @@ struct UpdateArrays {
   float* w;
   const float* g;
   float* slot[3];
+  __nv_bfloat16* bf16;  ///< rounded weights; null: not kept
+  __half* f16;
 };
 
 /// Numbers of a step that are the same for a whole chunk.
@@ -97,6 +100,14 @@ __device__ Step make_step(const OptimizerAttrs& a, const StepScalars& scalars, f
   return step;
 }
 
+template <class T, int V>
+__device__ __forceinline__ void store_rounded(T* to, const Pack<float, V>& weights) {
+  Pack<T, V> rounded;
+#pragma unroll
+  for (int v = 0; v < V; ++v) rounded.v[v] = from_float<T>(weights.v[v]);
+  store_pack(to, rounded);
+}
+
 template <int V>
 __device__ __forceinline__ void update_elements(const OptimizerAttrs& a, const Step& step,
                                                 float decay, int slots, const UpdateArrays& arrays,
@@ -120,6 +131,8 @@ __device__ __forceinline__ void update_elements(const OptimizerAttrs& a, const S
     for (int s = 0; s < 3; ++s) ps[s].v[v] = slot[s];
   }
   store_pack(arrays.w + at, pw);
+  if (arrays.bf16 != nullptr) store_rounded(arrays.bf16 + at, pw);
+  if (arrays.f16 != nullptr) store_rounded(arrays.f16 + at, pw);
 #pragma unroll
   for (int s = 0; s < 3; ++s) {
     if (s < slots) store_pack(arrays.slot[s] + at, ps[s]);
@@ -191,15 +204,13 @@ class CudaUpdate final : public UpdateKernel {
     check_launch("gradient norm kernel");
   }
 
-  void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-              std::span<const UpdateGroup> groups, StepScalars* scalars) override {
-    DAYBREAK_ASSERT(static_cast<int>(slots.size()) == attrs_.slots());
+  void update(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+              StepScalars* scalars) override {
+    DAYBREAK_ASSERT(static_cast<int>(arenas.slots.size()) == attrs_.slots());
     set_groups(groups);
-    UpdateArrays arrays{as<float>(weights), as<const float>(gradients), {}};
-    for (std::size_t i = 0; i < slots.size(); ++i) arrays.slot[i] = as<float>(slots[i]);
     if (chunks_ > 0) {
       update_kernel<<<chunks_, kThreads, 0, context_.stream()>>>(
-          attrs_, static_cast<int>(slots.size()), arrays, table_.as<const Chunk>(), scalars);
+          attrs_, attrs_.slots(), arrays_of(arenas), table_.as<const Chunk>(), scalars);
       check_launch("update kernel");
     }
     finish_update_kernel<<<1, 1, 0, context_.stream()>>>(scalars);
@@ -207,6 +218,20 @@ class CudaUpdate final : public UpdateKernel {
   }
 
  private:
+  static UpdateArrays arrays_of(const UpdateArenas& arenas) {
+    UpdateArrays arrays{};
+    arrays.w = as<float>(arenas.weights);
+    arrays.g = as<const float>(arenas.gradients);
+    for (std::size_t i = 0; i < arenas.slots.size(); ++i) {
+      arrays.slot[i] = as<float>(arenas.slots[i]);
+    }
+    for (const RoundedWeights& rounded : arenas.rounded) {
+      if (rounded.dtype == DType::bf16) arrays.bf16 = as<__nv_bfloat16>(rounded.data);
+      if (rounded.dtype == DType::f16) arrays.f16 = as<__half>(rounded.data);
+    }
+    return arrays;
+  }
+
   // The table is written anew only when the groups change (at the start of a phase), at the same
   // address while it fits, so a recorded step goes on using it.
   void set_groups(std::span<const UpdateGroup> groups) {

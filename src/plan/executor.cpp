@@ -81,6 +81,8 @@ std::byte* Executor::address(const Plan& plan, TensorId id) {
       return arena_->data() + tensor.offset;
     case Place::weight:
       return params_.weight(tensor.param);
+    case Place::rounded:
+      return params_.rounded_weight(tensor.param, tensor.desc.dtype);
     case Place::gradient:
       return params_.gradient(tensor.param);
     case Place::constant:  // what starts backward: the loss scale, kept on the device
@@ -256,15 +258,18 @@ float Executor::gradient_norm() {
 
 void Executor::queue_update() {
   optimizer_->norm(params_.gradients_base(), groups_, device_scalars());
+  run_update();
+}
+
+void Executor::run_update() {
   const std::vector<std::byte*> slots = params_.slot_bases();
-  optimizer_->update(params_.weights_base(), params_.gradients_base(), slots, groups_,
+  const std::vector<RoundedWeights> rounded = params_.rounded_bases();
+  optimizer_->update({params_.weights_base(), params_.gradients_base(), slots, rounded}, groups_,
                      device_scalars());
 }
 
 void Executor::update() {
-  const std::vector<std::byte*> slots = params_.slot_bases();
-  optimizer_->update(params_.weights_base(), params_.gradients_base(), slots, groups_,
-                     device_scalars());
+  run_update();
   // What the kernel does to its copy, without asking for it.
   finish_update(scalars_);
   ++scalars_.update;

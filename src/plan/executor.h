@@ -110,6 +110,7 @@ class Executor {
 
   std::byte* address(const Plan& plan, TensorId id);
   void bind(BoundPlan& bound);
+  void run_update();
   void run(PlanId plan, std::size_t begin, std::size_t end);
   void read_tensor(PlanId plan, TensorId id, std::vector<float>& out);
 

@@ -13,8 +13,8 @@ MemoryNeed memory_need(const Executor& executor, int slots, bool accumulates, in
   const ParamBytes params = executor.param_bytes();
   MemoryNeed need;
   need.activations = executor.arena_bytes();
-  need.parameters =
-      params.all * static_cast<std::size_t>(1 + averages) + params.trained * (accumulates ? 2 : 1);
+  need.parameters = params.all * static_cast<std::size_t>(1 + averages) +
+                    params.trained * (accumulates ? 2 : 1) + params.rounded;
   need.slots = params.trained * static_cast<std::size_t>(slots);
   return need;
 }

@@ -10,7 +10,8 @@ namespace daybreak {
 /// Bytes that a network will take from its backend before the first step.
 struct MemoryNeed {
   std::size_t activations = 0;  ///< the arena: activations, their gradients, workspaces
-  std::size_t parameters = 0;   ///< weights, gradients, sums of micro-batches, averages
+  std::size_t parameters = 0;   ///< weights, rounded ones, gradients, sums of
+                                ///< micro-batches, averages
   std::size_t slots = 0;        ///< the optimizer's arrays
 
   std::size_t total() const { return activations + parameters + slots; }

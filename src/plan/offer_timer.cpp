@@ -198,7 +198,12 @@ class OfferTimer::Preparation {
     for (std::size_t i = 0; i < query_.params.size(); ++i) {
       const TensorDesc& want = offer_.params[i];
       if (query_.params_fixed || !backend_.storable(want)) {
-        main_.w.push_back(input(have_w_[i], query_.params[i], want));
+        TensorDesc have = query_.params[i];
+        if (backend_.keeps_rounded_weights(want.dtype)) {
+          have.dtype = want.dtype;
+          have.bytes = backend_.layout_bytes(have.shape, have.dtype, have.layout);
+        }
+        main_.w.push_back(input(have_w_[i], have, want));
         continue;
       }
       std::byte* place = pieces_.take(want.bytes);

@@ -46,6 +46,39 @@ void ParamStore::allocate() {
   const std::size_t size = element_size(dtype_);
   weights_ = backend_.allocate(std::max<std::size_t>(all_elements_, 1) * size);
   gradients_ = backend_.allocate(std::max<std::size_t>(trained_elements_, 1) * size);
+  for (const DType dtype : layouts_.rounded) {
+    rounded_.push_back({dtype, backend_.allocate(trained_elements_ * element_size(dtype)),
+                        rounding(trained_elements_, dtype)});
+  }
+}
+
+KernelPtr ParamStore::rounding(std::size_t elements, DType dtype) {
+  const Shape flat{1, static_cast<int>(elements), 1, 1};
+  return backend_.reorder(plain_desc(flat, dtype_), plain_desc(flat, dtype));
+}
+
+void ParamStore::round_all() {
+  for (const Rounded& rounded : rounded_) {
+    Bindings bindings;
+    bindings.x = {weights_->data()};
+    bindings.y = rounded.memory->data();
+    rounded.make->run(bindings);
+  }
+}
+
+std::byte* ParamStore::rounded_weight(ParamId param, DType dtype) {
+  for (const Rounded& rounded : rounded_) {
+    if (rounded.dtype != dtype) continue;
+    return rounded.memory->data() + offsets_[param] * element_size(dtype);
+  }
+  DAYBREAK_ASSERT(false);
+  return nullptr;
+}
+
+std::vector<RoundedWeights> ParamStore::rounded_bases() {
+  std::vector<RoundedWeights> bases;
+  for (const Rounded& rounded : rounded_) bases.push_back({rounded.dtype, rounded.memory->data()});
+  return bases;
 }
 
 void ParamStore::set_slots(int count) {
@@ -79,7 +112,9 @@ ParamBytes ParamStore::planned_bytes() const {
     const TensorDesc planned = layouts_.desc[p].value_or(plain_desc(spec.shape, dtype_));
     const std::size_t room = aligned(planned.bytes / size) * size;
     bytes.all += room;
-    if (is_trained(spec.role)) bytes.trained += room;
+    if (!is_trained(spec.role)) continue;
+    bytes.trained += room;
+    for (const DType dtype : layouts_.rounded) bytes.rounded += room / size * element_size(dtype);
   }
   return bytes;
 }
@@ -88,6 +123,7 @@ std::size_t ParamStore::bytes() const {
   std::size_t sum = 0;
   if (weights_) sum += weights_->bytes() + gradients_->bytes();
   for (const MemoryPtr& slot : slots_) sum += slot->bytes();
+  for (const Rounded& rounded : rounded_) sum += rounded.memory->bytes();
   return sum;
 }
 
@@ -138,6 +174,7 @@ void ParamStore::write_weights(const std::function<void(ParamId, std::vector<flo
     fill(param, values);
     write(weight(param), param, values, scratch->data());
   }
+  round_all();
 }
 
 std::vector<float> ParamStore::read_weight(ParamId param) {
@@ -146,6 +183,14 @@ std::vector<float> ParamStore::read_weight(ParamId param) {
 
 void ParamStore::write_weight(ParamId param, std::span<const float> values) {
   write(weight(param), param, values);
+  if (!is_trained(graph_.params[param].spec.role)) return;
+  const std::size_t elements = desc(param).bytes / element_size(dtype_);
+  for (const Rounded& rounded : rounded_) {
+    Bindings bindings;
+    bindings.x = {weight(param)};
+    bindings.y = rounded_weight(param, rounded.dtype);
+    rounding(elements, rounded.dtype)->run(bindings);
+  }
 }
 
 std::vector<float> ParamStore::read_gradient(ParamId param) {

@@ -18,14 +18,17 @@ struct ParamKnobs {
   bool frozen = false;
 };
 
-/// Bytes of the flat arenas: of all parameters, and of the trained ones.
+/// Bytes of the flat arenas: of all parameters, of the trained ones, and of all their rounded
+/// copies.
 struct ParamBytes {
-  std::size_t all = 0, trained = 0;
+  std::size_t all = 0, trained = 0, rounded = 0;
 };
 
 /// Owns the parameters of a network in flat arenas on a backend: one for weights, one for
 /// gradients, one per optimizer slot, all in the same order and layout. Trained parameters come
 /// first, running statistics after them. Reads and writes are plain f32 in file order (OIHW).
+/// Where plans read weights in 16 bits, those are kept once more, rounded, and are always those of
+/// the weights: the optimizer writes both, and every other way to change weights is in here.
 class ParamStore {
  public:
   ParamStore(const Graph& graph, Backend& backend, DType dtype);
@@ -39,9 +42,15 @@ class ParamStore {
 
   std::byte* weight(ParamId param);
   std::byte* gradient(ParamId param);
+  /// A trained parameter in 16 bits, in the layout of weight().
+  std::byte* rounded_weight(ParamId param, DType dtype);
+  /// Who writes to the weights behind this, but for the optimizer, calls round_all() then.
   std::byte* weights_base() { return weights_->data(); }
   std::byte* gradients_base() { return gradients_->data(); }
   std::vector<std::byte*> slot_bases();
+  std::vector<RoundedWeights> rounded_bases();
+  /// Queues the rounding of all trained weights; nothing where no plan reads them so.
+  void round_all();
   const TensorDesc& desc(ParamId param) const { return *layouts_.desc[param]; }
   /// Elements of the trained stretch of the arena, padding included.
   std::size_t trained_elements() const { return trained_elements_; }
@@ -71,6 +80,7 @@ class ParamStore {
   std::vector<float> read(std::byte* from, ParamId param);
   void write(std::byte* to, ParamId param, std::span<const float> values);
   void write(std::byte* to, ParamId param, std::span<const float> values, std::byte* scratch);
+  KernelPtr rounding(std::size_t elements, DType dtype);
 
   const Graph& graph_;
   Backend& backend_;
@@ -81,6 +91,12 @@ class ParamStore {
   std::size_t trained_elements_ = 0, all_elements_ = 0;
   MemoryPtr weights_, gradients_;
   std::vector<MemoryPtr> slots_;
+  struct Rounded {
+    DType dtype;
+    MemoryPtr memory;
+    KernelPtr make;  // of all weights
+  };
+  std::vector<Rounded> rounded_;
 };
 
 }  // namespace daybreak

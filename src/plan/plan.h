@@ -23,15 +23,16 @@ struct PlanRequest {
 
 using TensorId = int;
 
+/// rounded: a weight in 16 bits, written by the optimizer (RoundedWeights).
 /// constant: the scalar 1 that starts backward, kept by the executor.
-enum class Place : std::uint8_t { arena, weight, gradient, constant };
+enum class Place : std::uint8_t { arena, weight, rounded, gradient, constant };
 
 /// A tensor of a plan: activations, gradients, workspaces (arena) or a parameter and its gradient.
 struct PlanTensor {
   std::string name;
   TensorDesc desc;
   Place place = Place::arena;
-  ParamId param = kNone;      ///< for weight and gradient
+  ParamId param = kNone;      ///< for weight, rounded and gradient
   TensorId alias_of = kNone;  ///< shares the memory of that tensor (an identity, or in place)
   std::size_t offset = 0;     ///< in the arena
   int first = -1, last = -1;  ///< steps of first write and last use, aliases included

@@ -24,6 +24,7 @@ PlanBuilder::PlanBuilder(const Graph& graph_in, Backend& backend_in, const PlanR
       choose_(choose),
       versions_(graph_in.values.size()),
       weights_(graph_in.params.size(), kNone),
+      rounded_(graph_in.params.size(), kNone),
       gradients_(graph_in.params.size(), kNone),
       statistics_(graph_in.values.size(), kNone) {
   plan.request = request_in;
@@ -121,26 +122,38 @@ TensorDesc PlanBuilder::stored_desc(const GraphNode& node, std::size_t index,
   return desc;
 }
 
+TensorId PlanBuilder::param_tensor(std::vector<TensorId>& known, ParamId param, Place place) {
+  if (known[param] == kNone) {
+    const std::string& name = graph.params[param].name;
+    known[param] = new_tensor(place == Place::gradient ? "d " + name : name, *layouts.desc[param]);
+    plan.tensors.back().place = place;
+    plan.tensors.back().param = param;
+  }
+  return known[param];
+}
+
+bool PlanBuilder::reads_rounded(ParamId param, DType wanted) const {
+  return is_16_bit(wanted) && is_trained(graph.params[param].spec.role) &&
+         backend.keeps_rounded_weights(wanted);
+}
+
 TensorId PlanBuilder::weight_as(const GraphNode& node, std::size_t index, const KernelOffer& offer,
                                 Pass pass) {
   const ParamId param = node.params[index];
   if (!layouts.desc[param]) layouts.desc[param] = stored_desc(node, index, offer);
-  if (weights_[param] == kNone) {
-    weights_[param] = new_tensor(graph.params[param].name, *layouts.desc[param]);
-    plan.tensors.back().place = Place::weight;
-    plan.tensors.back().param = param;
+  const TensorDesc& wanted = offer.params[index];
+  if (!reads_rounded(param, wanted.dtype)) {
+    return converted(param_tensor(weights_, param, Place::weight), wanted, node, pass);
   }
-  return converted(weights_[param], offer.params[index], node, pass);
+  layouts.round_to(wanted.dtype);
+  const TensorId rounded = param_tensor(rounded_, param, Place::rounded);
+  plan.tensors[rounded].desc = in_dtype(plan.tensors[rounded].desc, wanted.dtype);
+  return converted(rounded, wanted, node, pass);
 }
 
 TensorId PlanBuilder::gradient_tensor(ParamId param) {
   DAYBREAK_ASSERT(layouts.desc[param].has_value());
-  if (gradients_[param] == kNone) {
-    gradients_[param] = new_tensor("d " + graph.params[param].name, *layouts.desc[param]);
-    plan.tensors.back().place = Place::gradient;
-    plan.tensors.back().param = param;
-  }
-  return gradients_[param];
+  return param_tensor(gradients_, param, Place::gradient);
 }
 
 TensorId PlanBuilder::new_statistics(const GraphNode& node) {

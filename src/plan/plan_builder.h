@@ -43,6 +43,7 @@ class PlanBuilder {
   /// The desc parameters are stored in, or plain while nobody has decided.
   std::vector<TensorDesc> param_descs(const GraphNode& node) const;
   /// Parameter `index` of a node as an offer wants it. The first to ask decides how it is stored.
+  /// One that is wanted in 16 bits is read from its rounded copy where the backend keeps one.
   TensorId weight_as(const GraphNode& node, std::size_t index, const KernelOffer& offer, Pass pass);
   TensorId gradient_tensor(ParamId param);
   /// Statistics of a value: kNone, or what the node that makes it gives (Op::statistics), or what
@@ -61,12 +62,14 @@ class PlanBuilder {
 
  private:
   DType param_dtype() const;
+  TensorId param_tensor(std::vector<TensorId>& known, ParamId param, Place place);
+  bool reads_rounded(ParamId param, DType wanted) const;
   TensorDesc stored_desc(const GraphNode& node, std::size_t index, const KernelOffer& offer) const;
 
   const OfferChooser& choose_;
-  std::vector<std::vector<TensorId>> versions_;  // by value
-  std::vector<TensorId> weights_, gradients_;    // by param, in the stored layout
-  std::vector<TensorId> statistics_;             // by value
+  std::vector<std::vector<TensorId>> versions_;          // by value
+  std::vector<TensorId> weights_, rounded_, gradients_;  // by param, in the stored layout
+  std::vector<TensorId> statistics_;                     // by value
 };
 
 /// "nchw -> nChw16c", "f32 -> bf16": what a reorder step is called in tables.

@@ -1,12 +1,11 @@
 #include "plan/step_runner.h"
 
-#include <spdlog/spdlog.h>
-
 #include "core/error.h"
 
 namespace daybreak {
 
-StepRunner::StepRunner(Executor& executor) : executor_(executor) {
+StepRunner::StepRunner(Executor& executor)
+    : executor_(executor), recorder_(executor.backend(), "training steps") {
   Backend& backend = executor.backend();
   const DType dtype = executor.param_dtype();
   first_ = backend.step_work(StepWork::first_batch, dtype);
@@ -14,7 +13,6 @@ StepRunner::StepRunner(Executor& executor) : executor_(executor) {
   end_ = backend.step_work(StepWork::end, dtype);
   DAYBREAK_ASSERT(first_ && next_ && end_);
   ring_ = backend.allocate(kStepRecords * sizeof(StepRecord));
-  records_ = backend.can_record();
 }
 
 void StepRunner::run(const StepBatch& batch, const std::function<void()>& fill) {
@@ -42,29 +40,6 @@ void StepRunner::run(const StepBatch& batch, const std::function<void()>& fill) 
   end_->run(end);
 }
 
-// A backend that finds it cannot record has run nothing so far; kernel by kernel always works.
-void StepRunner::record(const StepBatch& batch, const std::function<void()>& fill, Known& known) {
-  Backend& backend = executor_.backend();
-  try {
-    backend.begin_recording();
-    try {
-      run(batch, fill);
-    } catch (const DeviceError&) {
-      try {
-        backend.end_recording();
-      } catch (const DeviceError&) {  // follows from the first
-      }
-      throw;
-    }
-    known.recording = backend.end_recording();
-    ++recorded_;
-  } catch (const DeviceError& error) {
-    spdlog::warn("training steps are not recorded, which makes them slower: {}", error.what());
-    records_ = false;
-    known_.clear();
-  }
-}
-
 void StepRunner::queue(const StepBatch& batch, const std::function<void()>& fill) {
   DAYBREAK_ASSERT(queued_ < most());
   if (executor_.changes() != changes_) {
@@ -72,18 +47,7 @@ void StepRunner::queue(const StepBatch& batch, const std::function<void()>& fill
     changes_ = executor_.changes();
   }
   executor_.send_scalars();
-  if (!records_) {
-    run(batch, fill);
-  } else {
-    Known& known = known_[{batch.plan, batch.first, batch.last}];
-    // The first run is no recording: libraries load their kernels, tables are sent to the device.
-    if (known.runs++ == 1) record(batch, fill, known);
-    if (records_ && known.recording) {
-      known.recording->replay();
-    } else {
-      run(batch, fill);
-    }
-  }
+  recorder_.queue(known_[{batch.plan, batch.first, batch.last}], [&] { run(batch, fill); });
   if (!batch.last) return;
   executor_.count_update();
   ++queued_;

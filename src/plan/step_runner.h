@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plan/executor.h"
+#include "plan/recorder.h"
 
 namespace daybreak {
 
@@ -36,26 +37,20 @@ class StepRunner {
   /// then.
   std::vector<StepRecord> read();
   /// Recordings made so far: one a plan, as long as optimizer and groups stay.
-  int recorded() const { return recorded_; }
+  int recorded() const { return recorder_.recorded(); }
 
  private:
   using Key = std::tuple<PlanId, bool, bool>;
-  struct Known {
-    int runs = 0;
-    RecordingPtr recording;
-  };
 
   void run(const StepBatch& batch, const std::function<void()>& fill);
-  void record(const StepBatch& batch, const std::function<void()>& fill, Known& known);
 
   Executor& executor_;
   MemoryPtr ring_;
   KernelPtr first_, next_, end_;
-  std::map<Key, Known> known_;
+  Recorder recorder_;
+  std::map<Key, Recorder::Known> known_;
   int changes_ = -1;
-  bool records_ = false;
   int queued_ = 0;
-  int recorded_ = 0;
 };
 
 }  // namespace daybreak

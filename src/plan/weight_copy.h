@@ -20,11 +20,15 @@ class WeightCopy {
   /// Moves this share of the way to the weights.
   void follow(double share) { blend(memory_->data(), params_.weights_base(), share); }
   /// The weights become what this is.
-  void give() { blend(params_.weights_base(), memory_->data(), 1.0); }
+  void give() {
+    blend(params_.weights_base(), memory_->data(), 1.0);
+    params_.round_all();
+  }
   /// Exchanges both.
   void exchange() {
     backend_.exchange(params_.weights_base(), memory_->data(), params_.all_elements(),
                       params_.dtype());
+    params_.round_all();
   }
 
   std::vector<float> read(ParamId param) { return params_.read_at(memory_->data(), param); }

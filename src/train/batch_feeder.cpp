@@ -157,6 +157,11 @@ std::size_t ResidentData::bytes(const Dataset& data) {
   return samples * (size + sizeof(std::int32_t) + sizeof(std::uint32_t));
 }
 
+std::unique_ptr<ResidentData> ResidentData::if_small(const Dataset& data, Backend& backend) {
+  if (bytes(data) >= backend.free_bytes() / 2) return nullptr;
+  return std::make_unique<ResidentData>(data, backend);
+}
+
 ResidentData::ResidentData(const Dataset& data, Backend& backend) {
   const auto samples = static_cast<std::size_t>(data.size());
   const auto size = static_cast<std::size_t>(data.height()) * data.width() * data.channels();
@@ -204,12 +209,10 @@ std::optional<BatchRecipe> batch_recipe(const Dataset& data, const LoaderOptions
 
 std::unique_ptr<BatchFeeder> make_resident_feeder(const ResidentData& resident, const Dataset& data,
                                                   const LoaderOptions& options,
-                                                  Executor& executor) {
-  const std::optional<BatchRecipe> recipe = batch_recipe(data, options);
-  DAYBREAK_ASSERT(recipe);
+                                                  const BatchRecipe& recipe, Executor& executor) {
   // Checks the options, and that transforms fit the size.
   const Loader checks(data, options);
-  return std::make_unique<ResidentFeeder>(resident, data, options, *recipe, executor);
+  return std::make_unique<ResidentFeeder>(resident, data, options, recipe, executor);
 }
 
 }  // namespace daybreak

@@ -39,6 +39,8 @@ std::unique_ptr<BatchFeeder> make_host_feeder(const Dataset& data, const LoaderO
 /// Pictures and labels of a whole data set in a backend's memory, as bytes.
 class ResidentData {
  public:
+  /// A data set that takes less than half of what is free; null for a larger one.
+  static std::unique_ptr<ResidentData> if_small(const Dataset& data, Backend& backend);
   /// Throws DeviceError when there is no room.
   ResidentData(const Dataset& data, Backend& backend);
   std::byte* pictures() const { return pictures_->data(); }
@@ -54,8 +56,10 @@ class ResidentData {
 /// that have the network's size, and transforms that only move pixels.
 std::optional<BatchRecipe> batch_recipe(const Dataset& data, const LoaderOptions& options);
 
-/// Batches that the device makes. `resident` and `executor` outlive it.
+/// Batches that the device makes by `recipe`, which is batch_recipe(data, options), or that with
+/// transforms of its own. `resident` and `executor` outlive it.
 std::unique_ptr<BatchFeeder> make_resident_feeder(const ResidentData& resident, const Dataset& data,
-                                                  const LoaderOptions& options, Executor& executor);
+                                                  const LoaderOptions& options,
+                                                  const BatchRecipe& recipe, Executor& executor);
 
 }  // namespace daybreak

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "plan/recorder.h"
+
 namespace daybreak {
 namespace {
 
@@ -10,7 +12,10 @@ namespace {
 class HeadRunner {
  public:
   HeadRunner(Executor& executor, PlanId plan)
-      : executor_(executor), plan_(plan), loss_(executor.graph()) {
+      : executor_(executor),
+        plan_(plan),
+        recorder_(executor.backend(), "evaluations"),
+        loss_(executor.graph()) {
     const Graph& graph = executor.graph();
     const Shape& input = executor.plan(plan).shapes[graph.input(InputRole::image)];
     for (const DetectionHead& head : graph.heads) {
@@ -28,7 +33,7 @@ class HeadRunner {
     executor_.upload(plan_, InputRole::image, batch.images.data(), batch.images.size());
     executor_.upload(plan_, InputRole::boxes, batch.boxes.data(),
                      batch.boxes.size() * sizeof(float));
-    executor_.forward(plan_);
+    recorder_.queue(known_, [this] { executor_.forward(plan_); });
     for (std::size_t h = 0; h < maps_.size(); ++h) {
       executor_.read(plan_, graph.heads[h].raw, values_[h]);
     }
@@ -51,6 +56,8 @@ class HeadRunner {
  private:
   Executor& executor_;
   PlanId plan_;
+  Recorder recorder_;
+  Recorder::Known known_;
   std::vector<HeadMap> maps_;
   std::vector<Shape> shapes_;
   PartedLoss loss_;

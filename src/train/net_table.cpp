@@ -81,7 +81,26 @@ std::string kernel_table(const Plan& plan, double peak_gflops) {
   return table.to_string() + note;
 }
 
-std::string describe_json(const Graph& graph, const Plan& plan, double peak_gflops) {
+std::string traffic_table(const Traffic& traffic) {
+  Table table({{"memory traffic"},
+               {"moved", Align::right},
+               {"floor", Align::right},
+               {"ratio", Align::right}});
+  const auto add = [&](const char* name, const PassTraffic& pass) {
+    if (pass.moved == 0 && pass.floor == 0) return;
+    table.add_row({name, format_bytes(pass.moved), format_bytes(pass.floor),
+                   pass.floor > 0 ? fmt::format("{:.2f}", pass.ratio()) : ""});
+  };
+  add("forward", traffic.forward);
+  add("backward", traffic.backward);
+  add("update", traffic.update);
+  table.add_rule();
+  add("a step", traffic.total());
+  return table.to_string();
+}
+
+std::string describe_json(const Graph& graph, const Plan& plan, const Traffic& traffic,
+                          double peak_gflops) {
   nlohmann::ordered_json json;
   std::int64_t params = 0, flops = 0;
   auto layers = nlohmann::ordered_json::array();
@@ -103,6 +122,14 @@ std::string describe_json(const Graph& graph, const Plan& plan, double peak_gflo
   json["arena_bytes"] = plan.memory.arena_bytes;
   json["arena_lower_bound_bytes"] = plan.memory.lower_bound;
   json["arena_naive_bytes"] = plan.memory.naive_bytes;
+  const auto bytes = [](const PassTraffic& pass) {
+    return nlohmann::ordered_json{{"moved_bytes", pass.moved}, {"floor_bytes", pass.floor}};
+  };
+  json["traffic"] = {{"forward", bytes(traffic.forward)},
+                     {"backward", bytes(traffic.backward)},
+                     {"update", bytes(traffic.update)},
+                     {"step", bytes(traffic.total())},
+                     {"ratio", traffic.total().ratio()}};
   json["peak_gflops"] = peak_gflops;
   auto steps = nlohmann::ordered_json::array();
   for (const PlanStep& step : plan.steps) {

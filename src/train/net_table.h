@@ -4,6 +4,7 @@
 
 #include "graph/graph.h"
 #include "plan/plan.h"
+#include "plan/traffic.h"
 
 namespace daybreak {
 
@@ -16,7 +17,11 @@ std::string layer_table(const Graph& graph, const Plan& plan, bool kernels);
 /// unknown).
 std::string kernel_table(const Plan& plan, double peak_gflops);
 
+/// Bytes that a step moves beside the fewest it could do with, a row a pass.
+std::string traffic_table(const Traffic& traffic);
+
 /// The same as cli.md's JSON of `describe`.
-std::string describe_json(const Graph& graph, const Plan& plan, double peak_gflops);
+std::string describe_json(const Graph& graph, const Plan& plan, const Traffic& traffic,
+                          double peak_gflops);
 
 }  // namespace daybreak

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <optional>
 
-#include "train/evaluator.h"
 #include "train/signals.h"
 
 namespace daybreak {
@@ -36,9 +35,14 @@ Trainer::Trainer(Session& session, TrainingState state, std::vector<Observer*> o
       schedule_(session.schedule()),
       recipe_(session.executor()),
       state_(std::move(state)),
-      observers_(std::move(observers)),
-      eval_loader_(std::make_unique<Loader>(session.validation(), session.eval_loader())) {
+      observers_(std::move(observers)) {
   if (state_.step == 0) session_.averages().start();
+  if (session_.is_detector()) {
+    eval_loader_ = std::make_unique<Loader>(session.validation(), session.eval_loader());
+  } else {
+    evaluator_ = std::make_unique<Evaluator>(session.executor(), session.eval_plan(),
+                                             session.validation(), session.eval_loader());
+  }
 }
 
 double Trainer::elapsed() {
@@ -95,11 +99,9 @@ void Trainer::feed(const PhaseRuntime& runtime) {
                            graph.input(InputRole::boxes) == kNone;
   const std::optional<BatchRecipe> recipe = batch_recipe(data, runtime.loader);
   if (labels_only && recipe && executor.backend().batch_maker(*recipe)) {
-    if (!resident_ && ResidentData::bytes(data) < executor.backend().free_bytes() / 2) {
-      resident_ = std::make_unique<ResidentData>(data, executor.backend());
-    }
+    if (!resident_) resident_ = ResidentData::if_small(data, executor.backend());
     if (resident_) {
-      feeder_ = make_resident_feeder(*resident_, data, runtime.loader, executor);
+      feeder_ = make_resident_feeder(*resident_, data, runtime.loader, *recipe, executor);
       return;
     }
   }
@@ -223,7 +225,7 @@ ClassificationResult Trainer::evaluate_views(Views views, int keep_mistakes) {
   options.views = views;
   options.keep_mistakes = keep_mistakes;
   options.progress = [this](std::int64_t done) { say_evaluated(done); };
-  return evaluate(session_.executor(), session_.eval_plan(), *eval_loader_, options);
+  return evaluator_->evaluate(options);
 }
 
 DetectionResult Trainer::evaluate_boxes(int keep_samples) {

@@ -11,6 +11,7 @@
 #include "report/classification_metrics.h"
 #include "report/run_log.h"
 #include "train/detection_evaluator.h"
+#include "train/evaluator.h"
 #include "train/session.h"
 #include "train/supervised.h"
 
@@ -124,8 +125,9 @@ class Trainer {
   std::vector<Observer*> observers_;
   std::unique_ptr<ResidentData> resident_;
   std::unique_ptr<BatchFeeder> feeder_;
-  std::unique_ptr<Loader> eval_loader_;
-  ClassificationResult result_;  // of the latest evaluation
+  std::unique_ptr<Loader> eval_loader_;   // of a detector
+  std::unique_ptr<Evaluator> evaluator_;  // of a classifier
+  ClassificationResult result_;           // of the latest evaluation
   DetectionResult detection_;
   int phase_ = -1;
   Knobs knobs_;

@@ -85,6 +85,21 @@ TEST(Cli, DescribeCountsTheSeedNetwork) {
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("\"params\":31410922"));
   EXPECT_THAT(result.out, HasSubstr("\"arena_bytes\""));
+  EXPECT_THAT(result.out, HasSubstr("\"traffic\":{\"forward\":{\"moved_bytes\":"));
+}
+
+TEST(Cli, DescribeShowsWhatAStepMovesBesideItsFloor) {
+  const std::vector<std::string> command = {
+      "describe", source("cfg/net/lenet.yaml"), "--batch", "2", "--device", "cpu"};
+  EXPECT_THAT(daybreak(command).out, testing::Not(HasSubstr("memory traffic")));
+  std::vector<std::string> with_plan = command;
+  with_plan.push_back("--plan");
+  const CommandResult result = daybreak(with_plan);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, testing::ContainsRegex("memory traffic +moved +floor +ratio"));
+  for (const char* row : {"forward", "backward", "update", "a step"}) {
+    EXPECT_THAT(result.out, testing::ContainsRegex(std::string(row) + " +[0-9]"));
+  }
 }
 
 TEST(Cli, ScheduleDrawsItsPlot) {

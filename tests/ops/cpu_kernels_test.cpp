@@ -275,7 +275,7 @@ TEST(CpuKernels, UpdatesAndAccumulateAllocateNothingAfterTheFirstStep) {
   b.y = w->data();
   const auto step = [&] {
     update->norm(g->data(), {&group, 1}, &scalars);
-    update->update(w->data(), g->data(), slots, {&group, 1}, &scalars);
+    update->update({w->data(), g->data(), slots, {}}, {&group, 1}, &scalars);
     accumulate->run(b);
   };
   step();

@@ -132,7 +132,7 @@ TEST(CpuBackend, AccumulatesAndUpdates) {
       attrs.kind = kind;
       attrs.nesterov = attrs.centered = flag;
       SCOPED_TRACE(std::string(to_string(kind)) + (flag ? " nesterov/centered" : ""));
-      check_optimizer(*backend, attrs);
+      check_optimizer(*backend, attrs, 2e-6, {DType::bf16});
       check_guarded_update(*backend, attrs);
       attrs.decay = DecayForm::decoupled;
       attrs.lr_in_slot = kind == OptimizerKind::sgd;

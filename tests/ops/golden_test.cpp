@@ -167,8 +167,8 @@ void check_optimizer_golden(const Golden& golden, const OptimizerCase& one) {
     scalars.clip_norm = static_cast<float>(one.clip);
     auto* gradients = reinterpret_cast<std::byte*>(g.v.data());
     kernel->norm(gradients, {&group, 1}, &scalars);
-    kernel->update(reinterpret_cast<std::byte*>(w.v.data()), gradients, slot_pointers, {&group, 1},
-                   &scalars);
+    kernel->update({reinterpret_cast<std::byte*>(w.v.data()), gradients, slot_pointers, {}},
+                   {&group, 1}, &scalars);
     std::string key = "w";
     key += std::to_string(t);
     const auto& expected = golden.tensors.at(key);

@@ -29,7 +29,7 @@ class Stepper {
     for (auto& slot : slots) pointers.push_back(bytes(slot));
     ++scalars.update;
     kernel_->norm(bytes(gradients), groups_, &scalars);
-    kernel_->update(bytes(w), bytes(gradients), pointers, groups_, &scalars);
+    kernel_->update({bytes(w), bytes(gradients), pointers, {}}, groups_, &scalars);
   }
 
   std::vector<double> w;

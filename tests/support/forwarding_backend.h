@@ -26,6 +26,9 @@ class ForwardingBackend : public Backend {
   bool norms_with_sum(DType dtype) const override { return inner_.norms_with_sum(dtype); }
   bool statistics_of_convs(DType dtype) const override { return inner_.statistics_of_convs(dtype); }
   bool fuses_into_conv(const Activation& act) const override { return inner_.fuses_into_conv(act); }
+  bool keeps_rounded_weights(DType dtype) const override {
+    return inner_.keeps_rounded_weights(dtype);
+  }
   std::size_t layout_bytes(const Shape& s, DType dtype, Layout layout) const override {
     return inner_.layout_bytes(s, dtype, layout);
   }
@@ -62,6 +65,7 @@ class ForwardingBackend : public Backend {
   void synchronize() override { inner_.synchronize(); }
   KernelPtr step_work(StepWork work, DType dtype) override { return inner_.step_work(work, dtype); }
   KernelPtr batch_maker(const BatchRecipe& recipe) override { return inner_.batch_maker(recipe); }
+  KernelPtr row_keeper(const RowRecipe& recipe) override { return inner_.row_keeper(recipe); }
   bool can_record() const override { return inner_.can_record(); }
   void begin_recording() override { inner_.begin_recording(); }
   RecordingPtr end_recording() override { return inner_.end_recording(); }

@@ -40,8 +40,14 @@ void check_backend(Backend& backend, const Op& op, const std::vector<Shape>& inp
                    const HarnessOptions& options = {});
 
 /// Compares `steps` of the backend's optimizer with the reference: groups with own rates and decay,
-/// a frozen one, clipping, gradient scale; slots, weights and grad_norm.
-void check_optimizer(Backend& backend, const OptimizerAttrs& attrs, double tolerance = 2e-6);
+/// a frozen one, clipping, gradient scale; slots, weights and grad_norm. The weights it also writes
+/// in the types `rounded` must be those of its weights, rounded to nearest, ties to even.
+void check_optimizer(Backend& backend, const OptimizerAttrs& attrs, double tolerance = 2e-6,
+                     const std::vector<DType>& rounded = {});
+
+/// The nearest number of bf16 or f16, ties to even, by arithmetic in double; for finite numbers
+/// that are in the type's range.
+double nearest_in(double value, DType dtype);
 
 /// Gradients that are not finite leave weights and slots as they are and back the loss scale off;
 /// good ones move them, and let it grow.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <utility>
@@ -54,6 +55,10 @@ class RecordingBackend final : public ForwardingBackend {
     auto maker = std::make_unique<Maker>();
     maker->recipe = recipe;
     return wrapped(std::move(maker));
+  }
+
+  KernelPtr row_keeper(const RowRecipe& recipe) override {
+    return wrapped(inner_.row_keeper(recipe));
   }
 
   MemoryPtr allocate(std::size_t bytes) override {
@@ -123,11 +128,13 @@ class RecordingBackend final : public ForwardingBackend {
         kernel->norm(gradients, all, scalars);
       });
     }
-    void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-                std::span<const UpdateGroup> groups, StepScalars* scalars) override {
-      std::vector<std::byte*> bases(slots.begin(), slots.end());
-      backend.take([this, weights, gradients, bases, all = copy(groups), scalars] {
-        kernel->update(weights, gradients, bases, all, scalars);
+    void update(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+                StepScalars* scalars) override {
+      std::vector<std::byte*> slots(arenas.slots.begin(), arenas.slots.end());
+      std::vector<RoundedWeights> rounded(arenas.rounded.begin(), arenas.rounded.end());
+      backend.take([this, weights = arenas.weights, gradients = arenas.gradients, slots, rounded,
+                    all = copy(groups), scalars] {
+        kernel->update({weights, gradients, slots, rounded}, all, scalars);
       });
     }
     static std::vector<UpdateGroup> copy(std::span<const UpdateGroup> groups) {
@@ -145,9 +152,10 @@ class RecordingBackend final : public ForwardingBackend {
     const std::size_t size =
         static_cast<std::size_t>(recipe.height) * recipe.width * recipe.channels;
     for (int n = 0; n < recipe.batch; ++n) {
-      const std::uint32_t sample = order[b.scalars->first_sample + n];
+      const std::uint64_t wanted = b.scalars->first_sample + static_cast<std::uint64_t>(n);
+      const std::uint32_t sample = order[std::min(wanted, recipe.samples - 1)];
       const BatchDraws draws = draw_batch_sample(recipe, b.scalars->epoch, sample);
-      reinterpret_cast<std::int32_t*>(b.w[0])[n] = labels[sample];
+      if (b.w[0] != nullptr) reinterpret_cast<std::int32_t*>(b.w[0])[n] = labels[sample];
       for (int y = 0; y < recipe.height; ++y) {
         for (int x = 0; x < recipe.width; ++x) {
           const BatchPixel pixel = batch_pixel(recipe, draws, x, y);

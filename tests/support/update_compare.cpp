@@ -32,12 +32,16 @@ HostTensor random_tensor(std::uint64_t seed, double low, double high) {
 /// One optimizer with its arenas in one backend.
 class Arena {
  public:
-  Arena(Backend& backend, const OptimizerAttrs& attrs)
+  Arena(Backend& backend, const OptimizerAttrs& attrs, const std::vector<DType>& rounded = {})
       : backend_(backend), update_(backend.optimizer(attrs, DType::f32)) {
     const TensorDesc desc = plain_desc({1, static_cast<int>(kElements), 1, 1}, DType::f32);
     tensors_.push_back(upload(backend, random_tensor(1, -1.0, 1.0), desc));
     HostTensor zeros{desc.shape, std::vector<double>(kElements)};
     for (int i = 0; i < attrs.slots(); ++i) tensors_.push_back(upload(backend, zeros, desc));
+    for (const DType dtype : rounded) {
+      const TensorDesc small = plain_desc(desc.shape, dtype);
+      rounded_.push_back(upload(backend, random_tensor(1, -1.0, 1.0), small));
+    }
   }
 
   /// Returns grad_norm.
@@ -51,9 +55,12 @@ class Arena {
     std::vector<std::byte*> slots;
     for (std::size_t i = 1; i < tensors_.size(); ++i) slots.push_back(tensors_[i].data());
     update_->norm(g.data(), groups, pointer);
-    update_->update(tensors_[0].data(), g.data(), slots, groups, pointer);
+    std::vector<RoundedWeights> rounded;
+    for (DeviceTensor& tensor : rounded_) rounded.push_back({tensor.desc.dtype, tensor.data()});
+    update_->update({tensors_[0].data(), g.data(), slots, rounded}, groups, pointer);
     backend_.synchronize();
     for (DeviceTensor& tensor : tensors_) tensor.buffer->expect_guards("arena");
+    for (DeviceTensor& tensor : rounded_) tensor.buffer->expect_guards("rounded weights");
     g.buffer->expect_guards("gradients");
     device_scalars.expect_guards("scalars");
     backend_.copy_out(&after, device_scalars.data(), sizeof(StepScalars));
@@ -68,10 +75,23 @@ class Arena {
     return list;
   }
 
+  // To the last bit, frozen ones too: those were right from the start.
+  void expect_rounded() {
+    const HostTensor weights = download(backend_, tensors_[0]);
+    for (DeviceTensor& tensor : rounded_) {
+      const HostTensor actual = download(backend_, tensor);
+      for (std::size_t i = 0; i < kElements; ++i) {
+        ASSERT_EQ(actual.v[i], nearest_in(weights.v[i], tensor.desc.dtype))
+            << to_string(tensor.desc.dtype) << " of " << weights.v[i] << ", element " << i;
+      }
+    }
+  }
+
  private:
   Backend& backend_;
   std::unique_ptr<UpdateKernel> update_;
   std::vector<DeviceTensor> tensors_;  ///< weights, then slots
+  std::vector<DeviceTensor> rounded_;
 };
 
 void expect_close(const HostTensor& actual, const HostTensor& expected, double tolerance,
@@ -86,9 +106,18 @@ void expect_close(const HostTensor& actual, const HostTensor& expected, double t
 
 }  // namespace
 
-void check_optimizer(Backend& backend, const OptimizerAttrs& attrs, double tolerance) {
+double nearest_in(double value, DType dtype) {
+  // Digits behind the first, and the exponent of the smallest normal number.
+  const int digits = dtype == DType::bf16 ? 7 : 10, least = dtype == DType::bf16 ? -126 : -14;
+  if (value == 0.0) return value;
+  const double unit = std::ldexp(1.0, std::max(std::ilogb(value), least) - digits);
+  return std::nearbyint(value / unit) * unit;
+}
+
+void check_optimizer(Backend& backend, const OptimizerAttrs& attrs, double tolerance,
+                     const std::vector<DType>& rounded) {
   const BackendPtr ref = make_ref_backend();
-  Arena actual(backend, attrs), expected(*ref, attrs);
+  Arena actual(backend, attrs, rounded), expected(*ref, attrs);
   const std::vector<HostTensor> start = expected.tensors();
   for (int t = 1; t <= 5; ++t) {
     SCOPED_TRACE(std::string(to_string(attrs.kind)) + " update " + std::to_string(t));
@@ -110,6 +139,7 @@ void check_optimizer(Backend& backend, const OptimizerAttrs& attrs, double toler
     for (std::size_t i = 4258; i < 5258; ++i) {
       ASSERT_EQ(after[0].v[i], start[0].v[i]) << "a frozen weight has moved";
     }
+    actual.expect_rounded();
   }
 }
 

@@ -161,7 +161,8 @@ TEST(ResidentFeeder, TrainsToTheBitsOfTheLoader) {
     Rig here(*cpu, kBatch, kSamples % kBatch), there(device, kBatch, kSamples % kBatch);
     const auto host = make_host_feeder(data, options);
     const ResidentData resident(data, device);
-    const auto on_device = make_resident_feeder(resident, data, options, there.executor);
+    const auto on_device = make_resident_feeder(
+        resident, data, options, batch_recipe(data, options).value(), there.executor);
     host->start(0, 8);
     on_device->start(0, 8);
     Supervised plain(here.executor), queued(there.executor);
@@ -202,7 +203,8 @@ TEST(ResidentFeeder, AStepSendsItsScalarsOnly) {
   RecordingBackend device(*cpu);
   Rig rig(device, 4, 0);
   const ResidentData resident(data, device);
-  const auto feeder = make_resident_feeder(resident, data, options, rig.executor);
+  const auto feeder = make_resident_feeder(resident, data, options,
+                                           batch_recipe(data, options).value(), rig.executor);
   feeder->start(0, 0);
   Supervised recipe(rig.executor);
   StepKnobs knobs;

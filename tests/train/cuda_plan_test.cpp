@@ -10,6 +10,7 @@
 #include "backend/module.h"
 #include "layers/build_graph.h"
 #include "plan/executor.h"
+#include "plan/traffic.h"
 #include "train/session.h"
 
 namespace daybreak {
@@ -103,8 +104,41 @@ TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
         static_cast<double>(made.memory.arena_bytes) / 1048576.0,
         static_cast<double>(made.memory.arena_bytes) /
             static_cast<double>(made.memory.lower_bound));
+    const Traffic traffic = plan_traffic(graph, made);
+    std::printf("plan: %s: forward moves %.2f, backward %.2f of the floor of fused kernels\n",
+                to_string(dtype), traffic.forward.ratio(), traffic.backward.ratio());
+    EXPECT_LE(traffic.total().ratio(), 3.0);
+    EXPECT_GE(traffic.total().ratio(), 1.0);
     EXPECT_LE(bytes, 1.5 * floor) << "kernels name tensors more often than they must";
     EXPECT_LE(made.memory.arena_bytes, made.memory.lower_bound * 21 / 20);
+  }
+}
+
+// The optimizer writes them in 16 bits: no step converts weights, which are read where they lie.
+TEST_F(CudaPlan, WeightsAreReadIn16BitsAsTheyAreKept) {
+  const BackendPtr cuda = make_cuda_offers();
+  const Graph graph = network("cifar10-darknet");
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    SCOPED_TRACE(to_string(dtype));
+    const Plan made = plan(*cuda, graph, dtype, 64);
+    int read = 0;
+    for (const PlanStep& step : made.steps) {
+      const auto place = [&](TensorId id) { return made.tensors[made.root(id)].place; };
+      if (step.kind == StepKind::reorder) {
+        EXPECT_EQ(place(step.x[0]), Place::arena) << step.layer << ": " << step.kernel;
+      }
+      if (step.kind != StepKind::op || step.w.empty() || step.flops == 0) continue;
+      const TensorDesc& w = made.tensors[step.w[0]].desc;
+      const bool small = w.dtype != DType::f32;
+      EXPECT_EQ(place(step.w[0]), small ? Place::rounded : Place::weight) << step.layer;
+      EXPECT_EQ(w.dtype, small ? dtype : DType::f32);
+      read += small ? 1 : 0;
+    }
+    // All but the head's, in both directions; the first layer has no gradient for its input.
+    const int convolutions = static_cast<int>(
+        std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                      [](const GraphNode& node) { return node.op->kind() == OpKind::conv2d; }));
+    EXPECT_EQ(read, dtype == DType::f32 ? 0 : 2 * convolutions - 1);
   }
 }
 

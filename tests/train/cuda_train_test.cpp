@@ -10,9 +10,11 @@
 
 #include "backend/module.h"
 #include "data/sampler.h"
+#include "layers/build_graph.h"
 #include "support/train_rig.h"
 #include "train/batch_feeder.h"
 #include "train/device.h"
+#include "train/evaluator.h"
 #include "train/weights.h"
 
 namespace daybreak {
@@ -21,13 +23,15 @@ namespace {
 constexpr const char* kSeedNet = "cfg/net/cifar10-darknet.yaml";
 constexpr const char* kResNet = "cfg/net/cifar10-resnet18.yaml";
 constexpr const char* kHalfNet = "cfg/net/cifar10-darknet-half.yaml";
+constexpr const char* kSmallNet = "cfg/net/lenet.yaml";
 constexpr int kCurveSteps = 50;
 
 bool on_cpu = false;
 
+// Never destroyed: what cuDNN loads later would end before it.
 Backend& cuda() {
-  static const BackendPtr backend = on_cpu ? make_cpu_backend(1) : make_cuda_backend(0);
-  return *backend;
+  static Backend& backend = *(on_cpu ? make_cpu_backend(1) : make_cuda_backend(0)).release();
+  return backend;
 }
 Backend& cpu() {
   static const BackendPtr backend = make_cpu_backend(0);
@@ -173,12 +177,12 @@ TEST(CudaTraining, EqualRunsGiveEqualBits) {
 }
 
 // Kernel by kernel with a look at every loss, and queued and replayed.
-TEST(CudaTraining, RecordedStepsGiveTheBitsOfPlainOnes) {
+void compare_recorded(const char* net) {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     if (!cuda().supports(dtype)) continue;
     SCOPED_TRACE(to_string(dtype));
     const TrainRig::Options options{.dtype = dtype, .batch = 16, .scaling = scaling_for(dtype)};
-    TrainRig plain(kHalfNet, cuda(), options), queued(kHalfNet, cuda(), options);
+    TrainRig plain(net, cuda(), options), queued(net, cuda(), options);
     std::vector<double> expected, actual;
     for (int i = 0; i < 8; ++i) expected.push_back(plain.step());
     StepRunner runner(queued.executor());
@@ -190,17 +194,94 @@ TEST(CudaTraining, RecordedStepsGiveTheBitsOfPlainOnes) {
   }
 }
 
-TEST(CudaTraining, BatchesMadeOnTheDeviceAreTheLoaders) {
+TEST(CudaTraining, RecordedStepsGiveTheBitsOfPlainOnes) {
+  compare_recorded(kHalfNet);
+}
+TEST(CudaTraining, RecordedStepsOfASmallNetworkDoAsWell) {
+  compare_recorded(kSmallNet);
+}
+
+// What the update kernel writes is what the cast kernel makes of the weights.
+TEST(CudaTraining, RoundedWeightsAreTheWeights) {
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    if (!cuda().keeps_rounded_weights(dtype)) GTEST_SKIP() << "the CPU keeps none";
+    SCOPED_TRACE(to_string(dtype));
+    TrainRig rig(kHalfNet, cuda(), {.dtype = dtype, .batch = 16, .scaling = scaling_for(dtype)});
+    StepRunner runner(rig.executor());
+    for (int i = 0; i < 20; ++i) rig.queue_step(runner);
+    EXPECT_LT(runner.read().back().skipped, 20u);
+    ParamStore& params = rig.executor().params();
+    ASSERT_EQ(params.rounded_bases().size(), 1u);
+    const RoundedWeights kept = params.rounded_bases()[0];
+    std::vector<std::uint16_t> written(params.trained_elements()), made(written.size());
+    const std::size_t bytes = written.size() * sizeof(written[0]);
+    cuda().copy_out(written.data(), kept.data, bytes);
+    params.round_all();
+    cuda().copy_out(made.data(), kept.data, bytes);
+    EXPECT_TRUE(written == made);
+  }
+}
+
+Dataset noise(int samples, int classes) {
   auto store = std::make_shared<PictureStore>();
   store->in_memory = true;
   store->width = store->height = 32;
-  store->classes = {"a", "b"};
+  for (int c = 0; c < classes; ++c) store->classes.push_back(std::to_string(c));
   Draws draws(3, Purpose::synthetic, 0, 0);
-  for (int i = 0; i < 70; ++i) store->labels.push_back(static_cast<int>(draws.below(2)));
-  for (int i = 0; i < 70 * 32 * 32 * 3; ++i) {
+  for (int i = 0; i < samples; ++i) {
+    store->labels.push_back(static_cast<int>(draws.below(static_cast<std::uint32_t>(classes))));
+  }
+  for (int i = 0; i < samples * 32 * 32 * 3; ++i) {
     store->pixels.push_back(static_cast<std::uint8_t>(draws.below(256)));
   }
-  const Dataset data(store);
+  return Dataset(store);
+}
+
+// An untrained network over 70 pictures in batches of 16.
+struct Evaluated {
+  explicit Evaluated(Backend& backend) : executor(build_graph(net(), {.classes = 10}), backend) {
+    PlanRequest request;
+    request.mode = Mode::eval;
+    request.batch = 16;
+    request.keep = {executor.graph().prediction};
+    const PlanId plan = executor.add_plan(request);
+    executor.prepare();
+    executor.initialize(7);
+    LoaderOptions options;
+    options.batch = 16;
+    options.shuffle = false;
+    options.last_batch = LastBatch::keep;
+    options.workers = 0;
+    evaluator = std::make_unique<Evaluator>(executor, plan, noise(70, 10), options);
+  }
+  static NetworkSpec net() {
+    NetworkSpec net = load_network(kHalfNet);
+    net.input.mean.assign(3, 0.5);
+    net.input.std.assign(3, 0.25);
+    return net;
+  }
+  Executor executor;
+  std::unique_ptr<Evaluator> evaluator;
+};
+
+TEST(CudaTraining, RecordedEvaluationsAreTheCpus) {
+  Evaluated here(cpu()), there(cuda());
+  for (const Views views : {Views::none, Views::flip, Views::shift}) {
+    SCOPED_TRACE(static_cast<int>(views));
+    EvaluateOptions options;
+    options.views = views;
+    const ClassificationResult expected = here.evaluator->evaluate(options);
+    const ClassificationResult first = there.evaluator->evaluate(options);
+    EXPECT_EQ(first.n, 70);
+    EXPECT_NEAR(first.loss, expected.loss, 1e-3 * expected.loss);
+    EXPECT_NEAR(first.top1, expected.top1, 1.5 / 70) << "a picture may stand on the edge";
+    EXPECT_EQ(there.evaluator->evaluate(options).loss, first.loss) << "replayed";
+  }
+  EXPECT_EQ(there.evaluator->recorded(), cuda().can_record() ? 6 : 0);
+}
+
+TEST(CudaTraining, BatchesMadeOnTheDeviceAreTheLoaders) {
+  const Dataset data = noise(70, 2);
   LoaderOptions options;
   options.batch = 16;
   options.repeat = true;

@@ -312,6 +312,9 @@ class CpuBackend final : public Backend {
   KernelPtr step_work(StepWork work, DType dtype) override {
     return make_host_step_work(work, dtype);
   }
+  KernelPtr row_keeper(const RowRecipe& recipe) override {
+    return std::make_unique<HostRowKeeper>(recipe);
+  }
 
  private:
   int threads_;

@@ -274,6 +274,10 @@ KernelPtr CudaBackend::batch_maker(const BatchRecipe& recipe) {
   return make_batch_maker(context_, recipe);
 }
 
+KernelPtr CudaBackend::row_keeper(const RowRecipe& recipe) {
+  return make_row_keeper(context_, recipe);
+}
+
 void CudaBackend::begin_recording() {
   GraphRecording::begin(context_);
   recording_ = true;

@@ -19,13 +19,16 @@ class CudaBackend final : public Backend {
 
   std::string name() const override { return "cuda"; }
   std::string identity() const override;
-  int kernel_set() const override { return 4; }
+  int kernel_set() const override { return 5; }
   bool measurable() const override { return context_.has_device(); }
   bool supports(DType dtype) const override;
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override;
   /// What is found again from 16 bits would be too coarse.
   bool norms_in_place(DType dtype) const override { return dtype == DType::f32; }
   bool norms_with_sum(DType) const override { return true; }
+  bool keeps_rounded_weights(DType dtype) const override {
+    return dtype == DType::bf16 || dtype == DType::f16;
+  }
   bool statistics_of_convs(DType) const override { return true; }
   bool fuses_into_conv(const Activation&) const override { return true; }
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override;
@@ -46,6 +49,7 @@ class CudaBackend final : public Backend {
   void synchronize() override;
   KernelPtr step_work(StepWork work, DType dtype) override;
   KernelPtr batch_maker(const BatchRecipe& recipe) override;
+  KernelPtr row_keeper(const RowRecipe& recipe) override;
   bool can_record() const override { return context_.has_device(); }
   void begin_recording() override;
   RecordingPtr end_recording() override;

@@ -42,6 +42,7 @@ KernelPtr make_reorder(Context& context, const TensorDesc& from, const TensorDes
 KernelPtr make_accumulate(Context& context, const TensorDesc& desc);
 KernelPtr make_step_work(Context& context, StepWork work);
 KernelPtr make_batch_maker(Context& context, const BatchRecipe& recipe);
+KernelPtr make_row_keeper(Context& context, const RowRecipe& recipe);
 std::unique_ptr<UpdateKernel> make_optimizer(Context& context, const OptimizerAttrs& attrs);
 
 }  // namespace daybreak::cuda

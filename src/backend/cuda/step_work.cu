@@ -1,6 +1,7 @@
-// What a training step does around its network, on the device: scalars that arrive, sums over its
-// batches, its record, and batches made of resident pictures (one block a picture; reads and writes
-// every byte once). Nothing of it reads the host, so all of it but put_bytes can be recorded.
+// What a step does around its network, on the device: scalars that arrive, sums over its batches,
+// its record, batches made of resident pictures (one block a picture), and rows of an evaluation
+// that are kept; both read and write every byte once. Nothing of it reads the host, so all of it
+// but put_bytes can be recorded.
 
 #include <cstring>
 
@@ -43,7 +44,7 @@ __global__ void __launch_bounds__(kThreads)
     const std::uint64_t wanted = scalars->first_sample + static_cast<std::uint64_t>(n);
     sample = order[wanted < recipe.samples ? wanted : recipe.samples - 1];
     draws = draw_batch_sample(recipe, scalars->epoch, sample);
-    out_labels[n] = labels[sample];
+    if (out_labels != nullptr) out_labels[n] = labels[sample];
   }
   __syncthreads();
   const int pixels = recipe.height * recipe.width, channels = recipe.channels;
@@ -60,6 +61,15 @@ __global__ void __launch_bounds__(kThreads)
       if (pixel.from == BatchPixel::colour) value = recipe.colour[c];
       to[static_cast<std::int64_t>(p) * channels + c] = value;
     }
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    keep_rows_kernel(RowRecipe recipe, const float* rows, const StepScalars* scalars, float* kept) {
+  const std::int64_t count = std::int64_t{recipe.rows} * recipe.columns;
+  const auto first = static_cast<std::int64_t>(scalars->first_sample % recipe.capacity);
+  for (std::int64_t i = loop_begin(); i < count; i += loop_stride()) {
+    kept[first * recipe.columns + i] = rows[i];
   }
 }
 
@@ -94,6 +104,15 @@ KernelPtr make_batch_maker(Context& context, const BatchRecipe& recipe) {
         as<const std::uint32_t>(b.x[2]), b.scalars, as<std::uint8_t>(b.y),
         as<std::int32_t>(b.w[0]));
     check_launch("batch kernel");
+  });
+}
+
+KernelPtr make_row_keeper(Context& context, const RowRecipe& recipe) {
+  return make_run_kernel("rows of an evaluation", [=, &context](const Bindings& b) {
+    const std::int64_t count = std::int64_t{recipe.rows} * recipe.columns;
+    keep_rows_kernel<<<loop_blocks(count), kThreads, 0, context.stream()>>>(
+        recipe, as<const float>(b.x[0]), b.scalars, as<float>(b.y));
+    check_launch("row keeping kernel");
   });
 }
 

@@ -34,6 +34,9 @@ class RefBackend final : public Backend {
   KernelPtr step_work(StepWork work, DType dtype) override {
     return make_host_step_work(work, dtype);
   }
+  KernelPtr row_keeper(const RowRecipe& recipe) override {
+    return std::make_unique<HostRowKeeper>(recipe);
+  }
 };
 
 }  // namespace daybreak

@@ -122,18 +122,19 @@ class RefUpdate final : public UpdateKernel {
     scalars->grad_norm = gradient_norm_of(*scalars, std::sqrt(sum));
   }
 
-  void update(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-              std::span<const UpdateGroup> groups, StepScalars* scalars) override {
-    DAYBREAK_ASSERT(static_cast<int>(slots.size()) == attrs_.slots());
-    if (!skips_update(*scalars)) update_groups(weights, gradients, slots, groups, *scalars);
+  void update(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+              StepScalars* scalars) override {
+    DAYBREAK_ASSERT(static_cast<int>(arenas.slots.size()) == attrs_.slots());
+    DAYBREAK_ASSERT(arenas.rounded.empty());  // this backend has no 16-bit types
+    if (!skips_update(*scalars)) update_groups(arenas, groups, *scalars);
     finish_update(*scalars);
   }
 
  private:
-  void update_groups(std::byte* weights, std::byte* gradients, std::span<std::byte* const> slots,
-                     std::span<const UpdateGroup> groups, const StepScalars& scalars) const {
+  void update_groups(const UpdateArenas& arenas, std::span<const UpdateGroup> groups,
+                     const StepScalars& scalars) const {
     T* of_slots[3] = {};
-    for (std::size_t i = 0; i < slots.size(); ++i) of_slots[i] = as<T>(slots[i]);
+    for (std::size_t i = 0; i < arenas.slots.size(); ++i) of_slots[i] = as<T>(arenas.slots[i]);
     const double factor = gradient_factor(scalars);
     const double t = static_cast<double>(update_number(scalars));
     Step step{0.0, scalars.momentum, update_number(scalars) == 1,
@@ -141,7 +142,7 @@ class RefUpdate final : public UpdateKernel {
     for (const UpdateGroup& group : groups) {
       if (group.frozen) continue;
       step.lr = double{scalars.lr} * group.lr_scale;
-      update_group(as<T>(weights), as<T>(gradients), of_slots, group, step, factor);
+      update_group(as<T>(arenas.weights), as<T>(arenas.gradients), of_slots, group, step, factor);
     }
   }
 
