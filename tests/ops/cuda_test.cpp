@@ -107,6 +107,17 @@ TEST_P(CudaOps, f16_f32_params) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, CudaOps, testing::ValuesIn(all_cases(LargeCases::with)), name_of);
 
+// Says how many of the offers are engines that fuse.
+void count_fusing(const KernelQuery& query) {
+  const auto offers = cuda().offers(query, nullptr);
+  const auto fusing = std::count_if(offers.begin(), offers.end(), [](const KernelOffer& offer) {
+    return offer.name.find('+') != std::string::npos;
+  });
+  std::printf("engines: %s %s, %s, %d of %zu fuse\n", query.op->describe().c_str(),
+              std::string(to_string(query.pass)).c_str(), to_string(query.inputs[0].dtype),
+              static_cast<int>(fusing), offers.size());
+}
+
 // What the plan's fusion passes make, which no case of all backends has.
 void check_joined(const Op& op, const std::vector<Shape>& shapes) {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
@@ -145,6 +156,12 @@ TEST(CudaBackend, ConvolutionsMeasureAndNormsTakeIt) {
       conv.bias = bias;
       for (const Shape& x : {Shape{3, 5, 7, 6}, Shape{8, 64, 8, 8}}) check_joined(conv, {x});
     }
+  }
+  Conv2d conv;
+  conv.bias = false;
+  conv.measures = true;
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    count_fusing(plain_query(conv, {{8, 64, 8, 8}}, Pass::forward, Mode::train, dtype));
   }
 }
 
@@ -214,6 +231,9 @@ TEST(CudaBackend, DataGradientsAreSummedUpForNorms) {
     check_chain(dtype, {3, 24, 6, 5});
     check_chain(dtype, {4, 64, 8, 8});
     check_chain(dtype, {2, 5, 4, 3});
+    Conv2d conv;
+    conv.chain = true;
+    count_fusing(plain_query(conv, {{4, 64, 8, 8}}, Pass::backward_data, Mode::train, dtype));
   }
 }
 

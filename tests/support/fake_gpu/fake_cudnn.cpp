@@ -53,6 +53,8 @@ std::size_t size_of(cudnnBackendAttributeType_t type) {
     case CUDNN_TYPE_BOOLEAN:
     case CUDNN_TYPE_CHAR:
       return 1;
+    case CUDNN_TYPE_POINTWISE_MODE:
+    case CUDNN_TYPE_GENSTATS_MODE:
     case CUDNN_TYPE_DATA_TYPE:
     case CUDNN_TYPE_FLOAT:
     case CUDNN_TYPE_CONVOLUTION_MODE:
@@ -121,8 +123,12 @@ struct Tensor {
   Number type;
   Dims dims, strides;
   std::int64_t id;
+  bool between;  ///< two operations only, never in memory
 
-  explicit Tensor(const Descriptor& d) : id(*d.get<std::int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID)) {
+  explicit Tensor(const Descriptor& d)
+      : id(*d.get<std::int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID)),
+        between(d.has(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1) &&
+                *d.get<bool>(CUDNN_ATTR_TENSOR_IS_VIRTUAL)) {
     const auto data = *d.get<cudnnDataType_t>(CUDNN_ATTR_TENSOR_DATA_TYPE);
     type = data == CUDNN_DATA_HALF       ? Number::f16
            : data == CUDNN_DATA_BFLOAT16 ? Number::bf16
@@ -225,11 +231,149 @@ bool is_operation(const Descriptor& d) {
          Convolution::of(d).fits();
 }
 
+/// Runs the operations of a graph in order.
+class GraphRun {
+ public:
+  explicit GraphRun(std::map<std::int64_t, void*> places) : places_(std::move(places)) {}
+
+  void run(const Descriptor& op) {
+    switch (op.type) {
+      case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
+        return pointwise(op);
+      case CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR:
+        return statistics(op);
+      case CUDNN_BACKEND_OPERATION_BN_BWD_WEIGHTS_DESCRIPTOR:
+        return norm_sums(op);
+      default: {
+        const Convolution conv = Convolution::of(op);
+        conv.run(place(conv.x), place(conv.w), place(conv.y));
+      }
+    }
+  }
+
+ private:
+  void* place(const Tensor& t) {
+    if (!t.between) return places_.at(t.id);
+    std::vector<float>& memory = between_[t.id];
+    memory.resize(static_cast<std::size_t>(t.dims[0] * t.dims[1] * t.dims[2] * t.dims[3]));
+    return memory.data();
+  }
+  // What a tensor of one pixel has for every pixel.
+  double value(const Tensor& t, std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) {
+    const auto in = [&](int axis, std::int64_t i) { return t.dims[axis] == 1 ? 0 : i; };
+    return t.read(place(t), t.at(in(0, n), in(1, c), in(2, h), in(3, w)));
+  }
+
+  void pointwise(const Descriptor& op) {
+    const Descriptor& attributes = op.part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
+    const auto mode = *attributes.get<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
+    const bool leaky = attributes.attributes.contains(CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE);
+    const double slope =
+        leaky ? *attributes.get<double>(CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE) : 0.0;
+    const bool backward = mode == CUDNN_POINTWISE_RELU_BWD;
+    const Tensor x(op.part(CUDNN_ATTR_OPERATION_POINTWISE_XDESC));
+    const Tensor y(op.part(backward ? CUDNN_ATTR_OPERATION_POINTWISE_DXDESC
+                                    : CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
+    const int second =
+        backward ? CUDNN_ATTR_OPERATION_POINTWISE_DYDESC : CUDNN_ATTR_OPERATION_POINTWISE_BDESC;
+    const Tensor b(op.attributes.contains(second) ? op.part(second)
+                                                  : op.part(CUDNN_ATTR_OPERATION_POINTWISE_XDESC));
+    Convolution::each(y.dims, [&](std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) {
+      const double v = value(x, n, c, h, w), o = value(b, n, c, h, w);
+      const double factor = v > 0.0 ? 1.0 : slope;
+      const double result = mode == CUDNN_POINTWISE_ADD   ? v + o
+                            : mode == CUDNN_POINTWISE_SUB ? v - o
+                            : mode == CUDNN_POINTWISE_MUL ? v * o
+                            : backward                    ? o * factor
+                                                          : v * factor;
+      daybreak::emulate::store(y.type, place(y), y.at(n, c, h, w), result);
+    });
+  }
+
+  void statistics(const Descriptor& op) {
+    const Tensor x(op.part(CUDNN_ATTR_OPERATION_GENSTATS_XDESC));
+    std::vector<double> sums(static_cast<std::size_t>(x.dims[1])), squares = sums;
+    Convolution::each(x.dims, [&](std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) {
+      const double v = value(x, n, c, h, w);
+      sums[static_cast<std::size_t>(c)] += v;
+      squares[static_cast<std::size_t>(c)] += v * v;
+    });
+    put(op, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, sums);
+    put(op, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, squares);
+  }
+
+  void norm_sums(const Descriptor& op) {
+    const Tensor x(op.part(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_X_DESC));
+    const Tensor g(op.part(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DY_DESC));
+    const Tensor mean(op.part(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MEAN_DESC));
+    const Tensor inverse(op.part(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_INVSTD_DESC));
+    std::vector<double> scale(static_cast<std::size_t>(x.dims[1])), shift = scale;
+    Convolution::each(x.dims, [&](std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) {
+      const double v = value(g, n, c, h, w);
+      const double hat =
+          (value(x, n, c, h, w) - value(mean, 0, c, 0, 0)) * value(inverse, 0, c, 0, 0);
+      shift[static_cast<std::size_t>(c)] += v;
+      scale[static_cast<std::size_t>(c)] += v * hat;
+    });
+    put(op, CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_SCALE_DESC, scale);
+    put(op, CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_BIAS_DESC, shift);
+    const std::vector<double> other(scale.size(), -1.0);
+    for (const int name : {CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_DY_SCALE_DESC,
+                           CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_X_SCALE_DESC,
+                           CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_BIAS}) {
+      put(op, name, other);
+    }
+  }
+
+  void put(const Descriptor& op, int name, const std::vector<double>& values) {
+    const Tensor t(op.part(name));
+    for (std::size_t c = 0; c < values.size(); ++c) {
+      const auto channel = static_cast<std::int64_t>(c);
+      daybreak::emulate::store(t.type, place(t), t.at(0, channel, 0, 0), values[c]);
+    }
+  }
+
+  std::map<std::int64_t, void*> places_;
+  std::map<std::int64_t, std::vector<float>> between_;
+};
+
+bool is_fused_operation(const Descriptor& d) {
+  switch (d.type) {
+    case CUDNN_BACKEND_POINTWISE_DESCRIPTOR:
+      return d.has(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1) &&
+             d.has(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1);
+    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
+      return d.has(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1);
+    case CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR:
+      return d.has(CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, 1);
+    case CUDNN_BACKEND_OPERATION_BN_BWD_WEIGHTS_DESCRIPTOR:
+      return d.has(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1);
+    default:
+      return false;
+  }
+}
+
 bool holds(const Descriptor& d, int name) {
   return d.has(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1) && d.part(name).finalized;
 }
 
+/// Those of a graph, if they are finalized.
+std::vector<const Descriptor*> operations(const Descriptor& graph) {
+  const auto found = graph.attributes.find(CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  if (found == graph.attributes.end() || found->second.type != CUDNN_TYPE_BACKEND_DESCRIPTOR) {
+    return {};
+  }
+  std::vector<const Descriptor*> all;
+  const auto* ops = graph.get<cudnnBackendDescriptor_t>(CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  for (std::int64_t i = 0; i < found->second.count; ++i) {
+    all.push_back(static_cast<const Descriptor*>(ops[i]));
+    if (!all.back()->finalized) return {};
+  }
+  return all;
+}
+
 bool complete(const Descriptor& d) {
+  if (is_fused_operation(d)) return true;
   switch (d.type) {
     case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
       return is_tensor(d);
@@ -237,7 +381,7 @@ bool complete(const Descriptor& d) {
       return is_convolution(d);
     case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
       return d.has(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1) &&
-             holds(d, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+             !operations(d).empty();
     case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR:
       return d.has(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1) &&
              holds(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
@@ -336,7 +480,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   const Descriptor& graph = static_cast<const Descriptor*>(plan)
                                 ->part(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)
                                 .part(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
-  const Convolution conv = Convolution::of(graph.part(CUDNN_ATTR_OPERATIONGRAPH_OPS));
+  const std::vector<const Descriptor*> ops = operations(graph);
   std::map<std::int64_t, void*> places;
   const auto* ids = pack.get<std::int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
   for (std::int64_t i = 0; i < pack.attributes.at(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS).count; ++i) {
@@ -346,7 +490,8 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   void* workspace = *pack.get<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
   daybreak::emulate::enqueue(handle->stream, [=] {
     std::memset(workspace, 0xff, kWorkspace);
-    conv.run(places.at(conv.x.id), places.at(conv.w.id), places.at(conv.y.id));
+    GraphRun run(places);
+    for (const Descriptor* op : ops) run.run(*op);
   });
   return CUDNN_STATUS_SUCCESS;
 }
