@@ -34,6 +34,17 @@ class Sleeper final : public Kernel {
   int* runs_;
 };
 
+// Keeps the processor for a given time: a sleep is longer than it says by tens of microseconds.
+struct Spinner final : Kernel {
+  explicit Spinner(int microseconds) : time(microseconds) {}
+  void run(const Bindings&) override {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < end) {
+    }
+  }
+  std::chrono::microseconds time;
+};
+
 // The reference backend, whose convolutions take a given time and whose reorders take another.
 class TimedBackend final : public ForwardingBackend {
  public:
@@ -93,7 +104,7 @@ class Choose : public testing::Test {
 };
 
 TEST_F(Choose, TakesTheFastestAndMeasuresOnce) {
-  const std::vector<KernelOffer> offers = {offer("slow", 4000), offer("fast", 1000)};
+  const std::vector<KernelOffer> offers = {offer("slow", 20000), offer("fast", 1000)};
   EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
   EXPECT_EQ(choose(options(TuneMode::cached), offers), 0u);
   EXPECT_EQ(backend_.runs, 0);
@@ -106,27 +117,29 @@ TEST_F(Choose, TakesTheFastestAndMeasuresOnce) {
   EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
 }
 
-// One that is faster by sixty microseconds, but takes a second at every start.
+// Fifty microseconds a call are what a second at every start has to save.
 TEST_F(Choose, WhatTakesLongToMakeHasToEarnItBack) {
-  KernelOffer quick = offer("quick", 440), compiled = offer("compiled", 440);
+  KernelOffer plain = offer("plain", 0), compiled = offer("compiled", 0);
+  plain.make = [] { return std::make_unique<Spinner>(15); };
   compiled.make = [make = compiled.make] {
     std::this_thread::sleep_for(std::chrono::seconds(1));
     return make();
   };
-  EXPECT_EQ(choose(options(), {offer("plain", 500), quick}), 1u);
-  EXPECT_EQ(choose(options(), {offer("plain", 500), compiled}), 0u);
+  EXPECT_EQ(choose(options(), {plain, offer("quick", 0)}), 1u);
+  EXPECT_EQ(choose(options(), {plain, compiled}), 0u);
+  EXPECT_EQ(choose(options(), {offer("slow", 5000), compiled}), 1u);
 }
 
 TEST_F(Choose, CountsReorders) {
-  // 1 ms, but behind a reorder of 3 ms.
+  backend_.reorder_time = 30000;
   EXPECT_EQ(
-      choose(options(), {offer("slow", 2000), offer("fast", 1000, KernelAlgorithm::direct, kNhwc)}),
+      choose(options(), {offer("slow", 4000), offer("fast", 1000, KernelAlgorithm::direct, kNhwc)}),
       0u);
 }
 
 TEST_F(Choose, MeasuresAgainWhenTheCandidatesChange) {
-  EXPECT_EQ(choose(options(), {offer("slow", 4000), offer("fast", 2000)}), 1u);
-  EXPECT_EQ(choose(options(), {offer("slow", 4000), offer("fast", 2000), offer("new", 500)}), 2u);
+  EXPECT_EQ(choose(options(), {offer("slow", 40000), offer("fast", 4000)}), 1u);
+  EXPECT_EQ(choose(options(), {offer("slow", 40000), offer("fast", 4000), offer("new", 100)}), 2u);
 }
 
 TEST_F(Choose, FiltersByAlgorithm) {
@@ -142,7 +155,7 @@ TEST_F(Choose, FiltersByAlgorithm) {
 }
 
 TEST_F(Choose, ReplayWinsOverTheCache) {
-  const std::vector<KernelOffer> offers = {offer("slow", 4000), offer("fast", 1000)};
+  const std::vector<KernelOffer> offers = {offer("slow", 20000), offer("fast", 1000)};
   EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
   const KernelChoices of_checkpoint = choices_of_text(to_text(taken_));
   EXPECT_EQ(of_checkpoint, taken_);
