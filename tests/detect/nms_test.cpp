@@ -293,7 +293,7 @@ std::vector<Detection> disjoint(int side) {
   return found;
 }
 
-// The aim is 2 ms on an idle core; the bound leaves room for a busy machine.
+// The aim is 2 ms on an idle core; the bound leaves room for a busy machine and for sanitizers.
 TEST(Nms, TwentyThousandCandidatesAreQuick) {
   const std::pair<const char*, std::vector<Detection>> cases[] = {
       {"100 objects of 80 classes", crowd(1)},
@@ -305,7 +305,7 @@ TEST(Nms, TwentyThousandCandidatesAreQuick) {
     ASSERT_GE(found.size(), 20000u);
     const double ms = best_milliseconds(found, {});
     std::printf("20,000 candidates, %s: %.2f ms\n", name, ms);
-    EXPECT_LT(ms, 40.0) << name;
+    EXPECT_LT(ms, 100.0) << name;
   }
 }
 
