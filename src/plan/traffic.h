@@ -8,7 +8,8 @@
 
 namespace daybreak {
 
-/// Bytes of memory that a pass reads and writes, and the fewest it could do with (docs/architecture.md).
+/// Bytes of memory that a pass reads and writes, and the fewest it could do with
+/// (docs/architecture.md).
 struct PassTraffic {
   std::uint64_t moved = 0, floor = 0;
 

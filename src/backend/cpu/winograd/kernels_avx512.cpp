@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backend/cpu/winograd/kernels.h"
+#include "backend/cpu/winograd/matrices.h"
 #include "backend/cpu/winograd/scheme.h"
 
 namespace daybreak::winograd {
@@ -34,28 +35,6 @@ inline v16 pair(v16 a, v16 b) {
   const __m512i high = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(b)));
   return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
 }
-
-// The matrices of a scheme, each with its extents.
-template <typename S>
-struct Bt {
-  static constexpr int kRows = S::kProducts, kColumns = S::kWindow;
-  static constexpr double at(int r, int c) { return S::kBt.v[r][c]; }
-};
-template <typename S>
-struct A {
-  static constexpr int kRows = S::kProducts, kColumns = S::kOutputs;
-  static constexpr double at(int r, int c) { return S::kAt.v[c][r]; }
-};
-template <typename S>
-struct G {
-  static constexpr int kRows = S::kProducts, kColumns = 3;
-  static constexpr double at(int r, int c) { return S::kG.v[r][c]; }
-};
-template <typename M>
-struct Transposed {
-  static constexpr int kRows = M::kColumns, kColumns = M::kRows;
-  static constexpr double at(int r, int c) { return M::at(c, r); }
-};
 
 template <typename M, int R, int C>
 constexpr bool is_first() {
