@@ -120,19 +120,18 @@ std::vector<Plot> report_plots(const ReportData& data) {
   add_epoch_series(loss, data, "validation", column(data, &EpochRow::val_loss), 1);
   if (!loss.series.empty()) plots.push_back(std::move(loss));
 
-  Plot parts = plot_by_epoch(data, "parts of the validation loss by epoch");
-  parts.y.label = "loss";
-  add_epoch_series(parts, data, "boxes", column(data, &EpochRow::val_box), 0);
-  add_epoch_series(parts, data, "objectness", column(data, &EpochRow::val_objectness), 1);
-  add_epoch_series(parts, data, "classes", column(data, &EpochRow::val_classes), 2);
-  if (!parts.series.empty()) plots.push_back(std::move(parts));
-
-  Plot train_parts = plot_by_epoch(data, "parts of the training loss by epoch");
-  train_parts.y.label = "loss";
-  add_epoch_series(train_parts, data, "boxes", column(data, &EpochRow::train_box), 0);
-  add_epoch_series(train_parts, data, "objectness", column(data, &EpochRow::train_objectness), 1);
-  add_epoch_series(train_parts, data, "classes", column(data, &EpochRow::train_classes), 2);
-  if (!train_parts.series.empty()) plots.push_back(std::move(train_parts));
+  const auto add_parts = [&](const char* title, auto box, auto objectness, auto classes) {
+    Plot parts = plot_by_epoch(data, title);
+    parts.y.label = "loss";
+    add_epoch_series(parts, data, "boxes", column(data, box), 0);
+    add_epoch_series(parts, data, "objectness", column(data, objectness), 1);
+    add_epoch_series(parts, data, "classes", column(data, classes), 2);
+    if (!parts.series.empty()) plots.push_back(std::move(parts));
+  };
+  add_parts("parts of the validation loss by epoch", &EpochRow::val_box, &EpochRow::val_objectness,
+            &EpochRow::val_classes);
+  add_parts("parts of the training loss by epoch", &EpochRow::train_box,
+            &EpochRow::train_objectness, &EpochRow::train_classes);
 
   Plot accuracy = plot_by_epoch(data, "accuracy by epoch");
   accuracy.y.label = "accuracy";

@@ -19,7 +19,6 @@
 #include "ops/upsample.h"
 
 namespace daybreak {
-namespace {
 
 Conv2d conv(int filters, int size, bool bias) {
   Conv2d op;
@@ -29,6 +28,8 @@ Conv2d conv(int filters, int size, bool bias) {
   op.bias = bias;
   return op;
 }
+
+namespace {
 
 Act leaky() {
   Act op;

@@ -3,8 +3,12 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "ops/conv2d.h"
 
 namespace daybreak {
+
+/// A square convolution that keeps the size of its input.
+Conv2d conv(int filters, int size, bool bias);
 
 /// Small networks with the shapes of trouble that planning meets, all ending in a softmax loss over
 /// 3 classes (float input "image" {1, channels, 6, 6}).

@@ -19,15 +19,6 @@ namespace {
 
 constexpr int kBatch = 2;
 
-Conv2d conv(int filters, int size, bool bias) {
-  Conv2d op;
-  op.out_channels = filters;
-  op.kernel_h = op.kernel_w = size;
-  op.pad_h = op.pad_w = size / 2;
-  op.bias = bias;
-  return op;
-}
-
 // conv a, norm, leaky, pool, conv b, global pool, head, loss; with `residual` another convolution
 // behind b, and the sum of both behind that.
 Graph chain(bool residual) {
