@@ -45,15 +45,19 @@ def head(channels, classes=10):
 
 
 def darknet(cin, stem, groups, momentum):
-    """A stem and `res_group`s of (filters, blocks, stride)."""
+    """A stem and `res_group`s g1, g2, ... of (filters, blocks, stride)."""
     kind = {"momentum": momentum, "act": nn.LeakyReLU(0.1, inplace=True)}
-    layers, channels = [("stem", Conv(cin, stem, **kind))], stem
-    for g, (filters, blocks, stride) in enumerate(groups, 1):
+    return named(("stem", Conv(cin, stem, **kind)), *res_groups(stem, groups, 1, **kind), *head(groups[-1][0]))
+
+
+def res_groups(channels, groups, first, **kind):
+    layers = []
+    for g, (filters, blocks, stride) in enumerate(groups, first):
         group = [("conv", Conv(channels, filters, 3, stride, **kind))]
         group += [(str(i), ResLayer(filters, **kind)) for i in range(1, blocks + 1)]
         layers.append((f"g{g}", named(*group)))
         channels = filters
-    return named(*layers, *head(channels))
+    return layers
 
 
 def seed(nf):
@@ -63,7 +67,9 @@ def seed(nf):
 
 
 def fashion():
-    return darknet(1, 16, [(32, 1, 2), (64, 1, 2), (192, 1, 2)], 0.1)
+    kind = {"act": nn.LeakyReLU(0.1, inplace=True)}
+    stem = [("stem", nn.Conv2d(1, 16, 3, padding=1)), ("act", kind["act"]), ("maxpool", nn.MaxPool2d(2))]
+    return named(*stem, ("g1", ResLayer(16, **kind)), *res_groups(16, [(64, 1, 2), (192, 1, 2)], 2, **kind), *head(192))
 
 
 class BasicBlock(nn.Module):

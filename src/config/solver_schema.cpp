@@ -124,6 +124,9 @@ const Schema<SolverFile>& solver_schema() {
           .each_in(1, 65535)
           .doc("sides of pictures; every step draws one of them, where no phase sets \"image\""),
       field("optimizer", &S::optimizer).doc("how weights are updated"),
+      field("freeze", &S::freeze)
+          .items(0, 10000)
+          .doc("layers that are not trained: [\"backbone.*\"]; a phase's own replaces it"),
       field("ema", &S::ema).doc("running mean of the weights, evaluated beside them"),
       field("lookahead", &S::lookahead).doc("slow weights that the trained ones are set back to"),
       field("clip_norm", &S::clip_norm).in(0, 1e12).doc("longest gradient; 0: any length"),

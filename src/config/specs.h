@@ -149,6 +149,7 @@ struct SolverSpec {
   LastBatch last_batch = LastBatch::drop;
   std::vector<int> multi_scale;  ///< picture sides; each step draws one, where no phase sets it
   OptimizerSpec optimizer;
+  std::vector<std::string> freeze;  ///< patterns over layer names, until a phase gives its own
   double clip_norm = 0.0;
   std::vector<PhaseSpec> phases;  ///< one_cycle, sgdr and a plain length+lr are expanded into these
   PolicySpec policy;

@@ -79,6 +79,7 @@ void Schedule::add_phases(const SolverSpec& spec) {
   phase.precision = spec.precision;
   phase.augment = spec.augment;
   phase.optimizer = spec.optimizer;
+  phase.freeze = spec.freeze;
   phase.momentum.start = phase.momentum.end = kDefaultMomentum;
   Curve lr_curve = Curve::linear;
   std::optional<Curve> momentum_curve;
@@ -118,6 +119,7 @@ void Schedule::add_policy(const SolverSpec& spec) {
   phase.precision = spec.precision;
   phase.augment = spec.augment;
   phase.optimizer = spec.optimizer;
+  phase.freeze = spec.freeze;
   phase.lr = {policy_.lr, policy_.lr, Curve::constant, 1.0};
   phase.momentum = {policy_.momentum, policy_.momentum, Curve::constant, 1.0};
   phase.mark = spec.mark;

@@ -310,6 +310,7 @@ void expect_round_trip(const SolverConfig& config) {
   EXPECT_EQ(print_config(again), text);
   EXPECT_EQ(again.net.layers.size(), config.net.layers.size());
   EXPECT_EQ(again.spec.optimizer, config.spec.optimizer);
+  EXPECT_EQ(again.spec.freeze, config.spec.freeze);
   EXPECT_EQ(again.spec.phases.size(), config.spec.phases.size());
   EXPECT_EQ(again.spec.name, config.spec.name);
   for (std::size_t i = 0; i < config.net.layers.size(); ++i) {
@@ -320,7 +321,7 @@ void expect_round_trip(const SolverConfig& config) {
 
 TEST(PrintConfig, ReadsBackAsTheSame) {
   const char* kTexts[] = {
-      "one_cycle: {length: 30e, lr: 1.3}",
+      "one_cycle: {length: 30e, lr: 1.3}\nfreeze: [stem, \"g1.*\"]",
       "one_cycle: {length: 333s, lr: 1.3, shape: cosine, momentum: 0.9}",
       "sgdr: {cycles: 4, length: 0.7e, mult: 1.3, lr: 0.01}",
       "lr: 0.1\nlength: 10e\noptimizer: {rmsprop: {centered: true}}\nname: \"1e3\"",

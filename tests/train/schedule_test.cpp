@@ -89,6 +89,20 @@ TEST(Schedule, KeysNotGivenKeepTheirLastValue) {
   EXPECT_EQ(plan[3].optimizer.weight_decay, .1);
 }
 
+TEST(Schedule, WhatTheSolverFreezesStaysUntilAPhaseSaysOtherwise) {
+  SolverSpec spec;
+  spec.freeze = {"stem"};
+  spec.phases = {phase(epochs(1), {.1, .5}, {.9, .9}, Curve::linear),
+                 phase(epochs(2), {.5, 0}, {.9, .9}, Curve::linear)};
+  spec.phases[1].freeze = std::vector<std::string>{"g1"};
+  const Schedule by_phases(spec, 1000);
+  EXPECT_THAT(by_phases.phases()[0].freeze, ElementsAre("stem"));
+  EXPECT_THAT(by_phases.phases()[1].freeze, ElementsAre("g1"));
+  spec.policy.kind = PolicyKind::exponential;
+  spec.policy.length = epochs(1);
+  EXPECT_THAT(Schedule(spec, 1000).phases()[0].freeze, ElementsAre("stem"));
+}
+
 TEST(Schedule, MomentumFollowsItsOwnCurve) {
   PhaseSpec both = phase(epochs(1), {1, 0}, {.9, .5}, Curve::linear);
   both.momentum_curve = Curve::constant;
