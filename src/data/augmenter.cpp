@@ -270,7 +270,7 @@ class Walk {
     const int w = width();
     const int h = height();
     std::uint8_t* target = other_buffer(w, h);
-    gather(now_, scratch_.xs, scratch_.ys, scratch_.runs, target);
+    gather(now_, scratch_.xs, scratch_.ys, scratch_.runs, scratch_.ahead, target);
     pending_ = false;
     moved_to(target, w, h);
   }

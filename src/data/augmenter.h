@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "config/specs.h"
@@ -25,6 +26,7 @@ struct AugmentScratch {
   std::vector<std::uint8_t> mosaic;
   TrackedBoxes boxes;
   std::vector<GatherRun> runs;
+  std::span<const std::uint8_t> ahead;  ///< the picture after this one, to be asked for meanwhile
 };
 
 /// The boxes of a sample on their way, and where mosaic takes other samples from.

@@ -83,13 +83,12 @@ PictureView Dataset::picture(std::int64_t i, ReadScratch& scratch) const {
   return scratch.image.view();
 }
 
-void Dataset::prefetch(std::int64_t i) const {
-  constexpr std::size_t kLine = 64, kSmall = 4096;
+std::span<const std::uint8_t> Dataset::small_picture(std::int64_t i) const {
+  constexpr std::size_t kSmall = 4096;
   const PictureStore& store = *store_;
   const std::size_t bytes = static_cast<std::size_t>(store.width) * store.height * store.channels;
-  if (!store.in_memory || !store.offsets.empty() || bytes > kSmall) return;
-  const std::uint8_t* pixels = store.pixels.data() + samples_[static_cast<std::size_t>(i)] * bytes;
-  for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(pixels + at);
+  if (!store.in_memory || !store.offsets.empty() || bytes > kSmall) return {};
+  return {store.pixels.data() + samples_[static_cast<std::size_t>(i)] * bytes, bytes};
 }
 
 Image Dataset::load(std::int64_t i) const {

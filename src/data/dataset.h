@@ -103,9 +103,9 @@ class Dataset {
   /// Picture i with channels() channels: from memory, or read and decoded into `scratch`, which the
   /// view then shows. Throws DataError naming the file.
   PictureView picture(std::int64_t i, ReadScratch& scratch) const;
-  /// Asks the processor for a small picture in memory that is wanted next: shuffled pictures lie
-  /// where no hardware expects them.
-  void prefetch(std::int64_t i) const;
+  /// Where a small picture lies in memory, nothing for others. To be asked for ahead: shuffled
+  /// pictures lie where no hardware expects them.
+  std::span<const std::uint8_t> small_picture(std::int64_t i) const;
   /// A copy of picture i.
   Image load(std::int64_t i) const;
 

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "data/bytes.h"
 #include "data/formats.h"
+#include "data/huge_pages.h"
 #include "data/limits.h"
 
 namespace daybreak {
@@ -134,7 +135,7 @@ void read_cifar(std::span<const std::uint8_t> bytes, const std::string& path, in
   const std::size_t count = bytes.size() / record;
   const std::size_t before = records.labels.size();
   records.labels.reserve(before + count);
-  records.pixels.resize((before + count) * 3 * kPlane);
+  grow_in_huge_pages(records.pixels, (before + count) * 3 * kPlane);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint8_t* p = bytes.data() + i * record;
     if (p[label_at] >= classes) {

@@ -235,7 +235,10 @@ void Loader::make_chunk(Slot& slot, int chunk, Scratch& scratch) {
   const int end = std::min(options_.batch, begin + chunk_);
   for (int i = begin; i < end; ++i) {
     const std::int64_t sample = batch.indices[static_cast<std::size_t>(i)];
-    if (i + 1 < end) data_.prefetch(batch.indices[static_cast<std::size_t>(i) + 1]);
+    scratch.augment.ahead = {};
+    if (i + 1 < end) {
+      scratch.augment.ahead = data_.small_picture(batch.indices[static_cast<std::size_t>(i) + 1]);
+    }
     const PictureView picture = data_.picture(sample, scratch.read);
     std::uint8_t* out = batch.images.data() + static_cast<std::size_t>(i) * bytes;
     if (!data_.has_boxes()) {

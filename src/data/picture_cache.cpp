@@ -12,6 +12,7 @@
 #include "core/parallel.h"
 #include "data/bytes.h"
 #include "data/fit.h"
+#include "data/huge_pages.h"
 #include "data/limits.h"
 
 namespace daybreak {
@@ -88,7 +89,7 @@ void lay_out(PictureStore& store, std::vector<std::int32_t> widths,
   }
   store.widths = std::move(widths);
   store.heights = std::move(heights);
-  store.pixels.resize(static_cast<std::size_t>(at));
+  grow_in_huge_pages(store.pixels, static_cast<std::size_t>(at));
   store.in_memory = true;
 }
 

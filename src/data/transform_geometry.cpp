@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/multiarch.h"
 #include "data/transforms.h"
 
 namespace daybreak {
@@ -28,6 +29,8 @@ std::int32_t border_index(std::int64_t i, std::int32_t n, BorderMode mode) {
 }
 
 namespace {
+
+#define DAYBREAK_INLINE inline __attribute__((always_inline))
 
 int draw_offset(int slack, bool compat_f0, Draws& draws) {
   // fastai 0.7: floor(u * slack), so the last offset never comes.
@@ -96,8 +99,8 @@ void find_runs(const BorderMap& xs, std::vector<GatherRun>& runs) {
 
 // Rows of small pictures are shorter than a call of memcpy is worth: blocks, the last one
 // overlapping.
-inline void copy_short(const std::uint8_t* __restrict from, std::size_t bytes,
-                       std::uint8_t* __restrict to) {
+DAYBREAK_INLINE void copy_short(const std::uint8_t* __restrict from, std::size_t bytes,
+                                std::uint8_t* __restrict to) {
   constexpr std::size_t kBlock = 16, kLong = 256;
   if (bytes < kBlock) {
     for (std::size_t i = 0; i < bytes; ++i) to[i] = from[i];
@@ -109,27 +112,31 @@ inline void copy_short(const std::uint8_t* __restrict from, std::size_t bytes,
   }
 }
 
-// Pixel `from` of the source goes first, those to its left follow. Three bytes travel as four, the
-// next pixel then overwrites the fourth; only the outermost pixels have no neighbour to borrow
-// from.
+// Pixel `from` of the source goes first, those to its left follow.
 template <int kChannels>
-void copy_mirrored(const std::uint8_t* __restrict from, std::int32_t length,
-                   std::uint8_t* __restrict to) {
-  const auto pixel = [&](std::int32_t i) {
-    for (int c = 0; c < kChannels; ++c) to[i * kChannels + c] = from[c - i * kChannels];
-  };
+DAYBREAK_INLINE void copy_mirrored(const std::uint8_t* __restrict from, std::int32_t length,
+                                   std::uint8_t* __restrict to) {
+  std::int32_t i = 0;
   if constexpr (kChannels == 3) {
-    pixel(0);
-    for (std::int32_t i = 1; i + 1 < length; ++i) std::memcpy(to + i * 3, from - i * 3, 4);
-    pixel(length - 1);
-  } else {
-    for (std::int32_t i = 0; i < length; ++i) pixel(i);
+    // Five pixels travel in 16 bytes. The first byte is one of the next pixel, which is why there
+    // must be one; the last byte is overwritten by it.
+    using Bytes = std::uint8_t __attribute__((vector_size(16)));
+    constexpr Bytes kOrder = {13, 14, 15, 10, 11, 12, 7, 8, 9, 4, 5, 6, 1, 2, 3, 0};
+    for (; i + 5 < length; i += 5) {
+      Bytes five;
+      std::memcpy(&five, from - i * 3 - 13, sizeof(five));
+      five = __builtin_shuffle(five, kOrder);
+      std::memcpy(to + i * 3, &five, sizeof(five));
+    }
+  }
+  for (; i < length; ++i) {
+    for (int c = 0; c < kChannels; ++c) to[i * kChannels + c] = from[c - i * kChannels];
   }
 }
 
 template <int kChannels>
-void gather_row(const std::uint8_t* __restrict from, std::span<const GatherRun> runs,
-                std::uint8_t* __restrict to) {
+DAYBREAK_INLINE void gather_row(const std::uint8_t* __restrict from,
+                                std::span<const GatherRun> runs, std::uint8_t* __restrict to) {
   for (const GatherRun& run : runs) {
     std::uint8_t* target = to + run.to * kChannels;
     const std::uint8_t* source = from + run.from * kChannels;
@@ -159,14 +166,28 @@ void gather_row_any(const std::uint8_t* from, std::span<const GatherRun> runs, i
   }
 }
 
+// The lines of a part of memory.
+DAYBREAK_INLINE void ask_for(std::span<const std::uint8_t> memory, std::size_t begin,
+                             std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  const std::size_t end = std::min(begin + bytes, memory.size());
+  for (std::size_t at = begin / kLine * kLine; at < end; at += kLine) {
+    __builtin_prefetch(memory.data() + at);
+  }
+}
+
 }  // namespace
 
-void gather(const PictureView& picture, const BorderMap& xs, const BorderMap& ys,
-            std::vector<GatherRun>& runs, std::uint8_t* out) {
+DAYBREAK_MULTIARCH void gather(const PictureView& picture, const BorderMap& xs, const BorderMap& ys,
+                               std::vector<GatherRun>& runs, std::span<const std::uint8_t> ahead,
+                               std::uint8_t* out) {
   find_runs(xs, runs);
   const std::int64_t in_stride = static_cast<std::int64_t>(picture.w) * picture.c;
   const std::int64_t out_stride = static_cast<std::int64_t>(xs.size()) * picture.c;
-  for (const std::int32_t y : ys) {
+  const std::size_t share = (ahead.size() + ys.size() - 1) / ys.size();
+  for (std::size_t row = 0; row < ys.size(); ++row, out += out_stride) {
+    ask_for(ahead, row * share, share);
+    const std::int32_t y = ys[row];
     if (y == kOutside) {
       std::memset(out, 0, static_cast<std::size_t>(out_stride));
     } else {
@@ -179,7 +200,6 @@ void gather(const PictureView& picture, const BorderMap& xs, const BorderMap& ys
         gather_row_any(from, runs, picture.c, out);
       }
     }
-    out += out_stride;
   }
 }
 

@@ -45,9 +45,10 @@ bool draw_flip(const Flip& spec, std::uint64_t seed, std::int64_t epoch, std::in
 struct GatherRun {
   std::int32_t to = 0, from = 0, length = 0, step = 0;
 };
-/// out[y, x] = picture[ys[y], xs[x]]; `runs` is scratch.
+/// out[y, x] = picture[ys[y], xs[x]]; `runs` is scratch. Row by row, the processor is asked for the
+/// memory `ahead`: all at once, it would wait.
 void gather(const PictureView& picture, const BorderMap& xs, const BorderMap& ys,
-            std::vector<GatherRun>& runs, std::uint8_t* out);
+            std::vector<GatherRun>& runs, std::span<const std::uint8_t> ahead, std::uint8_t* out);
 
 // ---- parts and sizes ----------------------------------------------------------------------------
 

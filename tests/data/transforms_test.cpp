@@ -154,6 +154,15 @@ TEST(PadCropFlip, SequencesEqualSingleSteps) {
   EXPECT_EQ(run(twice, image, 0, 0).hwc, image.hwc);
 }
 
+// Rows of three channels go several pixels at a time: every rest, and nothing beyond the picture.
+TEST(Flip, RowsOfEveryLength) {
+  for (int w = 1; w <= 40; ++w) {
+    const Image image = noise_image(w, 2, 3, static_cast<std::uint64_t>(w));
+    const Augmenter augmenter = make({Flip{1.0}}, w, 2, 3);
+    EXPECT_EQ(run(augmenter, image, 0, 0).hwc, naive_mirror(image, false).hwc) << w;
+  }
+}
+
 TEST(PadCrop, OffsetsCoverTheirRange) {
   for (const bool compat : {false, true}) {
     std::set<int> xs;
