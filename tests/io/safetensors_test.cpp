@@ -193,8 +193,10 @@ TEST(Safetensors, ReadsRealWeights) {
 }
 
 TEST(Safetensors, PythonReadsOursAndWeReadPythons) {
-  if (std::system("python3 -c 'import safetensors, numpy' 2>/dev/null") != 0) {
-    GTEST_SKIP() << "the Python package safetensors is not installed";
+  const char* named = std::getenv("DAYBREAK_PYTHON");
+  const std::string python = named ? named : "python3";
+  if (std::system((python + " -c 'import safetensors, numpy' 2>/dev/null").c_str()) != 0) {
+    GTEST_SKIP() << "no safetensors; set DAYBREAK_PYTHON to a Python that has it";
   }
   const TempFolder folder;
   const std::vector<float> values = {1.5f, -2.25f, 1e-30f, 0.0f, 5.0f, 6.0f};
@@ -211,7 +213,7 @@ TEST(Safetensors, PythonReadsOursAndWeReadPythons) {
              "assert w.shape == (2, 3) and w.dtype == numpy.float32\n"
              "save_file({'w2': w * 2, 'h': numpy.float16([0.5, -1])}, "
              "sys.argv[1] + '/b.safetensors', {'from': 'python'})\n");
-  const std::string command = "python3 " + (folder / "twin.py") + " " + folder.path();
+  const std::string command = python + " " + (folder / "twin.py") + " " + folder.path();
   ASSERT_EQ(std::system(command.c_str()), 0);
   const SafetensorsFile file = SafetensorsFile::open(folder / "b.safetensors");
   EXPECT_THAT(file.read_f32("w2"), ElementsAre(3.0f, -4.5f, 2e-30f, 0.0f, 10.0f, 12.0f));
