@@ -63,10 +63,13 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       const float value = norm.value(v, to_float(pack.v[v])), other = to_float(more.v[v]);
-      const float result = Sum == NormSum::none     ? activate(act, value)
-                           : Sum == NormSum::behind ? activate(act, value) + other
-                                                    : activate(act, value + other);
-      pack.v[v] = from_float<T>(result);
+      if constexpr (Sum == NormSum::told) {
+        pack.v[v] = sum_with_sign(activate(act, value), more.v[v]);
+      } else {
+        pack.v[v] = from_float<T>(Sum == NormSum::none     ? activate(act, value)
+                                  : Sum == NormSum::behind ? activate(act, value) + other
+                                                           : activate(act, value + other));
+      }
     }
     store_pack(y + at, pack);
   }
@@ -93,6 +96,8 @@ void normalize(const Context& context, const ColumnShape& shape, const NormAttrs
     launch_normalize<T, NormSum::none>(context, shape, attrs, statistics, record, b);
   } else if (attrs.act_last) {
     launch_normalize<T, NormSum::before>(context, shape, attrs, statistics, record, b);
+  } else if (attrs.in_place) {
+    launch_normalize<T, NormSum::told>(context, shape, attrs, statistics, record, b);
   } else {
     launch_normalize<T, NormSum::behind>(context, shape, attrs, statistics, record, b);
   }
@@ -158,10 +163,6 @@ NormAttrs norm_attrs(const KernelQuery& query) {
 Offers norm_offers(Context& context, const KernelQuery& query, std::string* reason) {
   if (!float_types(query, reason) || !rows_fit(query.inputs[0].shape, reason)) return {};
   const NormAttrs attrs = norm_attrs(query);
-  if (attrs.in_place && query.inputs[0].dtype != DType::f32) {
-    refuse(reason, "what a norm finds again from 16 bits would be too coarse");
-    return {};
-  }
   const Shape& x = query.inputs[0].shape;
   const ColumnShape shape =
       attrs.batch ? column_shape(1, x.n * x.spatial(), x.c) : column_shape(x.n, x.spatial(), x.c);

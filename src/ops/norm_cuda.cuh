@@ -25,7 +25,30 @@ struct NormAttrs {
 };
 
 /// Where a residual is added.
-enum class NormSum : std::uint8_t { none, behind, before };  // the activation
+enum class NormSum : std::uint8_t {
+  none,
+  behind,  ///< the activation
+  told,    ///< behind it, so that y - residual has the activation's sign (sum_with_sign)
+  before,  ///< the activation
+};
+
+/// a + residual, rounded to nearest. Where that would leave the residual of a positive a, whose
+/// slope backward could then not tell, it is the next number above.
+template <class T>
+__device__ __forceinline__ T sum_with_sign(float a, T residual) {
+  const float other = to_float(residual);
+  const T sum = from_float<T>(a + other);
+  return a > 0.0f && to_float(sum) == other ? next_above(residual) : sum;
+}
+
+/// The share of |shift| that |scale| must exceed for a normalised value to be found again from an
+/// output of type T: below it the rounding of the output alone is off by a quarter of a deviation.
+template <class T>
+constexpr double kLeastScale = 1e-5;
+template <>
+constexpr double kLeastScale<__nv_bfloat16> = 1.0 / 128;
+template <>
+constexpr double kLeastScale<__half> = 1.0 / 1024;
 
 /// Where backward has a normalised value from, and with which second tensor.
 enum class NormSource : std::uint8_t {
@@ -70,8 +93,8 @@ struct ChannelNorm {
   __device__ float value(int v, float x) const {
     return hat(v, x) * scale[v] + shift[v];
   }
-  /// `from`: x or y; `more`: the second tensor of NormSource::sum and act_last.
-  template <NormSource S>
+  /// `from`: x or y, of type T; `more`: the second tensor of NormSource::sum and act_last.
+  template <class T, NormSource S>
   __device__ NormPoint point(int v, float from, float more, float dy, Activation act) const {
     if constexpr (S == NormSource::act_last) {
       return {hat(v, from), dy * activation_slope(act, more)};
@@ -82,12 +105,13 @@ struct ChannelNorm {
     }
     const float a = S == NormSource::sum ? from - more : from;
     const float z = act.kind == ActKind::leaky && !(a > 0.0f) ? a / act.slope : a;
-    return {found(v) ? (z - shift[v]) / scale[v] : 0.0f, dy * activation_slope(act, a)};
+    return {found(v, kLeastScale<T>) ? (z - shift[v]) / scale[v] : 0.0f,
+            dy * activation_slope(act, a)};
   }
   /// As recoverable(), on the device.
-  __device__ bool found(int v) const {
+  __device__ bool found(int v, double least) const {
     const double size = fabs(static_cast<double>(scale[v]));
-    return size > 1e-5 * fabs(static_cast<double>(shift[v])) && scale[v] != 0.0f;
+    return size > least * fabs(static_cast<double>(shift[v])) && scale[v] != 0.0f;
   }
 };
 

@@ -7,8 +7,6 @@
 // summed up (BatchNorm::chained), only the second pass is left. Every sum has a fixed
 // order.
 
-#include <type_traits>
-
 #include "backend/cuda/launch.h"
 #include "ops/norm_cuda.cuh"
 
@@ -35,8 +33,8 @@ struct GradientTerm {
     if constexpr (reads_more(S)) pm = load_pack<T, V>(more + at);
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      const NormPoint point =
-          norm.template point<S>(v, to_float(px.v[v]), to_float(pm.v[v]), to_float(pdy.v[v]), act);
+      const NormPoint point = norm.template point<T, S>(v, to_float(px.v[v]), to_float(pm.v[v]),
+                                                        to_float(pdy.v[v]), act);
       sums[0][v] += point.g;
       sums[1][v] += point.g * point.hat;
       pg.v[v] = from_float<T>(point.g);
@@ -106,8 +104,8 @@ __global__ void __launch_bounds__(kThreads)
     if constexpr (reads_more(S)) pm = load_pack<T, V>(more + at);
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      const NormPoint point =
-          norm.template point<S>(v, to_float(px.v[v]), to_float(pm.v[v]), to_float(pdy.v[v]), act);
+      const NormPoint point = norm.template point<T, S>(v, to_float(px.v[v]), to_float(pm.v[v]),
+                                                        to_float(pdy.v[v]), act);
       result.v[v] = from_float<T>(norm.scale[v] * norm.inverse[v] *
                                   (point.g - mean_g[v] - point.hat * mean_gx[v]));
     }
@@ -212,10 +210,8 @@ void backward(const Context& context, const ColumnShape& shape, const NormAttrs&
         "cudaMemcpyAsync");
   }
   if (!attrs.in_place) return backward_from<T, NormSource::input>(context, shape, attrs, b);
-  if constexpr (std::is_same_v<T, float>) {
-    if (attrs.sum) return backward_from<T, NormSource::sum>(context, shape, attrs, b);
-    backward_from<T, NormSource::output>(context, shape, attrs, b);
-  }
+  if (attrs.sum) return backward_from<T, NormSource::sum>(context, shape, attrs, b);
+  backward_from<T, NormSource::output>(context, shape, attrs, b);
 }
 
 }  // namespace

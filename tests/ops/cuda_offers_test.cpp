@@ -48,12 +48,6 @@ std::vector<Pass> passes_of(const Op& op, std::size_t inputs) {
   return {Pass::forward, Pass::backward_data, Pass::backward_weights};
 }
 
-// A norm finds its input again from f32 only; the plan asks for it in no other type.
-bool may_refuse(const Op& op, DType dtype) {
-  return op.kind() == OpKind::batchnorm && static_cast<const BatchNorm&>(op).in_place &&
-         dtype != DType::f32;
-}
-
 // Labels and pictures keep their types in every precision.
 DType expected_type(const Op& op, const KernelQuery& query, std::size_t input) {
   const DType asked = query.inputs[input].dtype;
@@ -104,7 +98,7 @@ TEST_F(CudaOffers, EveryOperationOfTheCpuHasAKernel) {
             const KernelQuery query = plain_query(*op, one.inputs, pass, mode, dtype);
             std::string reason;
             const std::vector<KernelOffer> offers = cuda().offers(query, &reason);
-            EXPECT_TRUE(!there || !offers.empty() || may_refuse(*op, dtype)) << reason;
+            EXPECT_TRUE(!there || !offers.empty()) << reason;
             for (const KernelOffer& offer : offers) check_offer(*op, query, offer);
             if (!offers.empty()) served.insert(kind);
           }
@@ -146,6 +140,7 @@ TEST_F(CudaOffers, NormsTakeSums) {
   const std::vector<Shape> shapes(2, Shape{4, 24, 3, 3});
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     EXPECT_TRUE(cuda().norms_with_sum(dtype));
+    EXPECT_TRUE(cuda().norms_in_place(dtype));
     for (const bool last : {false, true}) {
       norm.act_last = last;
       for (const Pass pass : {Pass::forward, Pass::backward}) {

@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/module.h"
 #include "core/error.h"
+#include "cuda_device.h"
 #include "op_cases.h"
 #include "ops/batchnorm.h"
 #include "ops/conv2d.h"
@@ -20,12 +20,6 @@
 
 namespace daybreak {
 namespace {
-
-// Never destroyed: what cuDNN loads later would end before it.
-Backend& cuda() {
-  static Backend& backend = *make_cuda_backend(0, /*engines=*/3).release();
-  return backend;
-}
 
 /// Asks for forward kernels as if inputs lay in `layout`, and as if parameters were of `params`:
 /// f32 ones are kept in f32 while activations are 16 bit.
@@ -59,16 +53,18 @@ HarnessOptions options_for(DType dtype, const Op& op) {
   options.dtype = dtype;
   options.eval_backward = op.kind() == OpKind::batchnorm || op.kind() == OpKind::dropout;
   if (dtype == DType::f32) return options;
-  options.may_refuse = [](const KernelQuery& query) {
-    return query.op->kind() == OpKind::batchnorm &&
-           static_cast<const BatchNorm&>(*query.op).in_place;
-  };
   // Products are exact and sums are taken in f32: what is left is the rounding of results, half a
   // unit of 8 (bf16) or 11 (f16) bits, once or twice.
   options.tolerance = options.tolerance_cap = dtype == DType::bf16 ? 6e-3 : 8e-4;
   // Products of linear layers are rounded before the bias is added: seen where the two nearly
   // cancel, as in a layer of one number.
   if (op.kind() == OpKind::linear) options.tolerance = options.tolerance_cap *= 3.0;
+  // A norm in place finds its values again from a rounded output, behind a leaky slope of 0.1: from
+  // its own one, which training's forward pass rounds so that signs can be told.
+  if (op.kind() == OpKind::batchnorm && static_cast<const BatchNorm&>(op).in_place) {
+    options.tolerance = options.tolerance_cap *= 4.0;
+    options.eval_backward = false;
+  }
   // Gradients of a mean over many elements are below the normal numbers of f16 (6e-5), where a unit
   // is 6e-8 whatever the value: that is what loss scaling is for.
   const bool loss = op.kind() == OpKind::distance || op.kind() == OpKind::bce ||

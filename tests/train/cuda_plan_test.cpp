@@ -85,6 +85,7 @@ double floor_bytes(const Graph& graph, const Plan& plan) {
 TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
   const BackendPtr cuda = make_cuda_offers();
   const Graph graph = network("cifar10-darknet");
+  std::size_t f32_bytes = 0;
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     SCOPED_TRACE(to_string(dtype));
     const Plan made = plan(*cuda, graph, dtype, 512);
@@ -111,6 +112,8 @@ TEST_F(CudaPlan, TheSeedNetworkNeedsNoReordersOfActivations) {
     EXPECT_GE(traffic.total().ratio(), 1.0);
     EXPECT_LE(bytes, 1.5 * floor) << "kernels name tensors more often than they must";
     EXPECT_LE(made.memory.arena_bytes, made.memory.lower_bound * 21 / 20);
+    if (dtype == DType::f32) f32_bytes = made.memory.arena_bytes;
+    EXPECT_LE(made.memory.arena_bytes, f32_bytes * (dtype == DType::f32 ? 100 : 52) / 100);
   }
 }
 

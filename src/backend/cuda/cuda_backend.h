@@ -24,7 +24,7 @@ class CudaBackend final : public Backend {
   bool supports(DType dtype) const override;
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override;
   /// What is found again from 16 bits would be too coarse.
-  bool norms_in_place(DType dtype) const override { return dtype == DType::f32; }
+  bool norms_in_place(DType) const override { return true; }
   bool norms_with_sum(DType) const override { return true; }
   bool keeps_rounded_weights(DType dtype) const override {
     return dtype == DType::bf16 || dtype == DType::f16;

@@ -4,6 +4,8 @@
 #include <cuda_fp16.h>
 
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/index.h"
@@ -63,6 +65,19 @@ __device__ __forceinline__ __nv_bfloat16 from_float<__nv_bfloat16>(float v) {
 template <>
 __device__ __forceinline__ __half from_float<__half>(float v) {
   return __float2half_rn(v);
+}
+
+/// The smallest number above one that is finite.
+template <class T>
+__device__ __forceinline__ T next_above(T v) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>;
+  constexpr Bits kSign = static_cast<Bits>(Bits{1} << (8 * sizeof(T) - 1));
+  Bits bits;
+  memcpy(&bits, &v, sizeof(T));
+  const bool negative = (bits & kSign) != 0, zero = (bits & ~kSign) == 0;
+  bits = static_cast<Bits>(zero ? 1 : negative ? bits - 1 : bits + 1);
+  memcpy(&v, &bits, sizeof(T));
+  return v;
 }
 
 /// V neighbouring elements, read and written in one access (at most 16 bytes).
