@@ -73,6 +73,7 @@ struct KernelOffer {
   std::size_t workspace_bytes = 0;
   std::size_t aux_bytes = 0;  ///< forward passes in training: what backward will read
   bool in_place = false;      ///< y may share memory with x[0] (forward), dx[0] with dy (backward)
+  bool slow_to_make = false;  ///< make() compiles a kernel: a second or so at every start
   std::function<KernelPtr()> make;
 };
 

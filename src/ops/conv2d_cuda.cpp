@@ -320,6 +320,7 @@ void add_fusing_engines(Context& context, const KernelQuery& query, const ConvCa
     const ConvCall call = for_engine(fused, plan);
     KernelOffer offer = conv_offer(query, call, plan->name);
     offer.workspace_bytes = std::max(call.room.bytes, parts.room.bytes);
+    offer.slow_to_make = plan->compiles;
     offer.make = [&context, call, plan, parts, first, name = query_name(query)] {
       if (prepared(context, *plan)) return make_kernel(context, call, plan, name);
       return make_kernel(context, parts, first, name);

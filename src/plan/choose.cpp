@@ -55,11 +55,29 @@ struct KernelChooser::Offered {
     const auto found = std::find(names.begin(), names.end(), name);
     return found == names.end() ? kNone : static_cast<std::size_t>(found - names.begin());
   }
-  // True when the entry was measured among these very candidates.
-  bool agrees(const TuneEntry& entry) const {
-    return entry.candidates.size() == names.size() && find(entry.kernel) != kNone &&
-           std::all_of(names.begin(), names.end(),
-                       [&](const std::string& name) { return entry.candidates.contains(name); });
+  // True when the entry was measured among these very candidates, and none that could earn what it
+  // costs now was left out for a shorter training.
+  bool agrees(const TuneEntry& entry, double calls) const {
+    if (entry.candidates.size() != names.size() || find(entry.kernel) == kNone) return false;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto found = entry.candidates.find(names[i]);
+      if (found == entry.candidates.end()) return false;
+      const bool left_out = offers[i].slow_to_make && found->second >= kCannotRun;
+      if (left_out && may_earn(entry.seconds, calls)) return false;
+    }
+    return true;
+  }
+
+  // The one to take: the fastest, with what making it costs each of its calls.
+  std::size_t fastest(const std::vector<double>& seconds, double calls) const {
+    const auto cost = [&](std::size_t i) {
+      return seconds[i] + (offers[i].slow_to_make ? kSecondsToMake / calls : 0.0);
+    };
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < seconds.size(); ++i) {
+      if (cost(i) < cost(best)) best = i;
+    }
+    return cost(0) <= cost(best) * (1.0 + kMargin) ? 0 : best;
   }
 };
 
@@ -77,6 +95,15 @@ OfferChooser KernelChooser::chooser() {
   return [this](const KernelQuery& query, const std::vector<KernelOffer>& offers) {
     return choose(query, offers);
   };
+}
+
+void KernelChooser::expect_calls(double train, double eval) {
+  options_.train_calls = std::max(1.0, train);
+  options_.eval_calls = std::max(1.0, eval);
+}
+
+double KernelChooser::calls(const KernelQuery& query) const {
+  return query.mode == Mode::train ? options_.train_calls : options_.eval_calls;
 }
 
 OfferChoice KernelChooser::choose(const KernelQuery& query,
@@ -120,7 +147,12 @@ OfferChoice KernelChooser::decide(const std::string& key, const KernelQuery& que
     }
   }
   if (options_.mode == TuneMode::off) return 0;
-  if (entry && offered.agrees(*entry)) return {offered.find(entry->kernel), entry->seconds};
+  if (entry && offered.agrees(*entry, calls(query))) {
+    std::vector<double> seconds;
+    for (const std::string& name : offered.names) seconds.push_back(entry->candidates.at(name));
+    const std::size_t index = offered.fastest(seconds, calls(query));
+    return {index, seconds[index]};
+  }
   if (options_.mode == TuneMode::on && backend_.measurable()) return measure(key, query, offered);
   return 0;
 }
@@ -128,12 +160,10 @@ OfferChoice KernelChooser::decide(const std::string& key, const KernelQuery& que
 OfferChoice KernelChooser::measure(const std::string& key, const KernelQuery& query,
                                    const Offered& offered) {
   say_progress();
-  const std::vector<double> seconds = timer_.measure(query, offered.offers);
+  const std::vector<double> seconds = timer_.measure(query, offered.offers, calls(query));
   ++measured_;
-  const auto best = std::min_element(seconds.begin(), seconds.end());
-  std::size_t index = static_cast<std::size_t>(best - seconds.begin());
-  if (seconds[0] <= *best * (1.0 + kMargin)) index = 0;
-  if (!std::isfinite(*best)) return 0;  // no memory for it, say
+  const std::size_t index = offered.fastest(seconds, calls(query));
+  if (!std::isfinite(seconds[index])) return 0;  // no memory for it, say
   TuneEntry entry{offered.names[index], seconds[index], {}};
   for (std::size_t i = 0; i < seconds.size(); ++i) {
     entry.candidates[offered.names[i]] = std::min(seconds[i], kCannotRun);

@@ -24,6 +24,9 @@ struct ChooserOptions {
   std::string cache;     ///< file of the TuneCache; empty: nothing is read or kept
   KernelChoices replay;  ///< taken before anything else: those of a checkpoint
   std::function<void(const std::string&)> say;  ///< one line of progress; may be empty
+  /// How often a kernel of a training plan, and of an evaluation's, will run until the program
+  /// ends: what is slow to make has to earn that back.
+  double train_calls = 20000.0, eval_calls = 20000.0;
 };
 
 /// Chooses the kernels of convolutions and linear layers by measuring what a backend offers,
@@ -38,6 +41,8 @@ class KernelChooser {
 
   OfferChoice choose(const KernelQuery& query, const std::vector<KernelOffer>& offers);
   OfferChooser chooser();
+  /// ChooserOptions::train_calls and eval_calls, once they are known.
+  void expect_calls(double train, double eval);
   /// To be called when all plans are made: gives memory back, saves the cache and says what was
   /// measured.
   void finish();
@@ -50,6 +55,7 @@ class KernelChooser {
  private:
   struct Offered;
 
+  double calls(const KernelQuery& query) const;
   OfferChoice decide(const std::string& key, const KernelQuery& query, const Offered& offered);
   OfferChoice measure(const std::string& key, const KernelQuery& query, const Offered& offered);
   void say_progress();

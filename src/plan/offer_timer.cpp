@@ -21,9 +21,6 @@ constexpr double kHopeless = 3.0, kSlow = 1.5;
 constexpr double kShortest = 200e-6;  // a sample repeats faster kernels to last this long
 constexpr double kEnough = 0.05;      // seconds of samples of one kernel after which rounds end
 constexpr int kLeastRounds = 2, kMostRounds = 7;
-// A kernel that takes this long to make, every time a program starts, has to earn it back within so
-// many calls: a training of some tens of minutes.
-constexpr double kLongToMake = 0.05, kCallsToEarn = 20000.0;
 constexpr std::size_t kAlign = 4096, kStagger = 256;  // keeps tensors out of each other's sets
 
 double median(std::vector<double> values) {
@@ -90,8 +87,8 @@ struct OfferTimer::Candidate {
   };
   std::vector<Call> calls;
   std::vector<double> samples;
-  double seconds = kNever, making = 0.0;
-  bool alive = true;
+  double seconds = kNever;
+  bool alive = false;
 };
 
 // Fills in the calls of one offer.
@@ -124,10 +121,7 @@ class OfferTimer::Preparation {
     if (const std::size_t bytes = statistics_bytes(query_)) main_.statistics = pieces_.take(bytes);
     if (is_chain(query_)) chain();
     main_.scalars = &scalars();
-    const auto start = Clock::now();
-    KernelPtr kernel = offer_.make();
-    result_.making = std::chrono::duration<double>(Clock::now() - start).count();
-    result_.calls.push_back({std::move(kernel), std::move(main_)});
+    result_.calls.push_back({offer_.make(), std::move(main_)});
     for (auto& call : after_) result_.calls.push_back(std::move(call));
     return std::move(result_);
   }
@@ -253,6 +247,17 @@ void OfferTimer::reserve(std::size_t bytes) {
   }
 }
 
+void OfferTimer::warm_up(Candidate& candidate, const KernelQuery& query, const KernelOffer& offer,
+                         const KernelOffer& liked) {
+  try {
+    candidate = Preparation(backend_, query, offer, liked, memory_->data()).run();
+    candidate.seconds = time(candidate, 1);
+    candidate.alive = true;
+  } catch (const DeviceError&) {
+    candidate = {};
+  }
+}
+
 double OfferTimer::time(Candidate& candidate, int repeats) {
   backend_.synchronize();
   const auto start = Clock::now();
@@ -272,7 +277,7 @@ void OfferTimer::drop_slower(std::vector<Candidate>& candidates, double factor) 
 }
 
 std::vector<double> OfferTimer::measure(const KernelQuery& query,
-                                        const std::vector<KernelOffer>& offers) {
+                                        const std::vector<KernelOffer>& offers, double calls) {
   std::size_t bytes = 0;
   for (const KernelOffer& offer : offers)
     bytes = std::max(bytes, most_bytes(query, offer, offers[0]));
@@ -282,12 +287,12 @@ std::vector<double> OfferTimer::measure(const KernelQuery& query,
   } catch (const DeviceError&) {  // no room beside other programs: the static guess does
     return std::vector<double>(offers.size(), kNever);
   }
-  for (std::size_t i = 0; i < offers.size(); ++i) {
-    try {
-      candidates[i] = Preparation(backend_, query, offers[i], offers[0], memory_->data()).run();
-      candidates[i].seconds = time(candidates[i], 1);
-    } catch (const DeviceError&) {
-      candidates[i].alive = false;
+  double best = kNever;  // of those that are made at once
+  for (const bool slow : {false, true}) {
+    for (std::size_t i = 0; i < offers.size(); ++i) {
+      if (offers[i].slow_to_make != slow || (slow && !may_earn(best, calls))) continue;
+      warm_up(candidates[i], query, offers[i], offers[0]);
+      if (!slow) best = std::min(best, candidates[i].seconds);
     }
   }
   drop_slower(candidates, kHopeless);
@@ -306,10 +311,7 @@ std::vector<double> OfferTimer::measure(const KernelQuery& query,
     if (round + 1 >= kLeastRounds && (alive <= 1 || spent > kEnough)) break;
   }
   std::vector<double> seconds;
-  for (const Candidate& c : candidates) {
-    const double to_earn = c.making > kLongToMake ? c.making / kCallsToEarn : 0.0;
-    seconds.push_back(c.seconds + to_earn);
-  }
+  for (const Candidate& c : candidates) seconds.push_back(c.seconds);
   return seconds;
 }
 

@@ -106,6 +106,10 @@ Session::Session(SolverConfig config, const SessionOptions& options)
   build.max_boxes = most_boxes_ = most_boxes(data_, config_.spec);
   build.classes_source = fmt::format("data set \"{}\" ({})", config_.spec.data.name, data_.source);
   executor_ = std::make_unique<Executor>(build_graph(config_.net, build), *backend_);
+  if (options.training) {
+    schedule_ = std::make_unique<Schedule>(config_.spec, data_.train.size());
+  }
+  expect_calls(options.training);
   if (options.training) plan_phases();
   plan_evaluation();
   chooser_->finish();
@@ -253,9 +257,20 @@ SizePlans Session::plans_of_size(PlanRequest request, int batch, int height, int
   return plans;
 }
 
+// How often the kernels of both kinds of plan will run.
+void Session::expect_calls(bool training) {
+  const double batches = std::ceil(static_cast<double>(validation().size()) / eval_loader().batch);
+  if (!training) return chooser_->expect_calls(1.0, batches);
+  const Length& every = config_.spec.evaluate_every;
+  const double length = every.unit == LengthUnit::epochs
+                            ? static_cast<double>(schedule_->epochs())
+                            : static_cast<double>(schedule_->total_steps());
+  chooser_->expect_calls(static_cast<double>(schedule_->total_steps()) * config_.spec.accumulate,
+                         batches * (1.0 + (every.amount > 0.0 ? length / every.amount : 0.0)));
+}
+
 void Session::plan_phases() {
   const SolverSpec& spec = config_.spec;
-  schedule_ = std::make_unique<Schedule>(spec, data_.train.size());
   const Graph& graph = executor_->graph();
   for (const PhasePlan& phase : schedule_->phases()) {
     PlanRequest request;

@@ -71,6 +71,7 @@ class Session {
   PlanId plan_for(const PlanRequest& request);
   void check_cells(const SizePlans& plans) const;
   SizePlans plans_of_size(PlanRequest request, int batch, int height, int width);
+  void expect_calls(bool training);
   void plan_phases();
   void plan_evaluation();
   LoaderOptions loader_options(int batch, int image) const;

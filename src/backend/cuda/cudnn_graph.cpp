@@ -159,6 +159,7 @@ std::vector<Descriptor> propose(const Context& context, const Descriptor& graph,
 struct EngineFacts {
   std::int64_t index = -1;
   std::vector<cudnnBackendNumericalNote_t> notes;
+  bool compiles = false;  // its kernel, when a plan of it is made
 
   bool has(cudnnBackendNumericalNote_t note) const {
     return std::find(notes.begin(), notes.end(), note) != notes.end();
@@ -186,6 +187,15 @@ std::optional<EngineFacts> engine_facts(const Descriptor& config) {
   }
   facts.notes.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(
       notes, 0, static_cast<std::int64_t>(CUDNN_NUMERICAL_NOTE_TYPE_COUNT))));
+  std::array<cudnnBackendBehaviorNote_t, CUDNN_BEHAVIOR_NOTE_TYPE_COUNT> behaviour{};
+  const auto most = static_cast<std::int64_t>(behaviour.size());
+  if (cudnnBackendGetAttribute(engine.raw(), CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
+                               CUDNN_TYPE_BEHAVIOR_NOTE, most, &count,
+                               behaviour.data()) == CUDNN_STATUS_SUCCESS) {
+    const auto end = behaviour.begin() + std::clamp<std::int64_t>(count, 0, most);
+    facts.compiles =
+        std::find(behaviour.begin(), end, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) != end;
+  }
   return facts;
 }
 
@@ -398,6 +408,7 @@ ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
         ConvPlanPtr plan =
             make_plan(context, graph, std::move(config), engine->index, problem.epilogue);
         if (plan == nullptr) continue;
+        plan->compiles = engine->compiles;
         seen.push_back(engine->index);
         answer.plans.push_back(std::move(plan));
       }

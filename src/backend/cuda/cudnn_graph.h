@@ -61,6 +61,7 @@ struct ConvGraph {
 struct ConvPlan {
   std::string name;  ///< "cudnn:eng47": the engine's global index; "+..." with an epilogue
   std::size_t workspace_bytes = 0;
+  bool compiles = false;  ///< a kernel, when it is finished
   ConvEpilogue epilogue;
   std::shared_ptr<const ConvGraph> graph;
   Descriptor config;
