@@ -38,6 +38,11 @@ class KernelChooser {
 
   OfferChoice choose(const KernelQuery& query, const std::vector<KernelOffer>& offers);
   OfferChooser chooser();
+  /// True where the fastest kernels of `joined` were measured to take less time together than those
+  /// of `apart`, or where a checkpoint had them joined; never before both are measured, and only
+  /// where one of `joined` does in one kernel what the others do in parts.
+  bool join(const std::vector<KernelAsk>& apart, const std::vector<KernelAsk>& joined);
+  JoinChooser joiner();
   /// To be called when all plans are made: gives memory back, saves the cache and says what was
   /// measured.
   void finish();
@@ -50,6 +55,9 @@ class KernelChooser {
  private:
   struct Offered;
 
+  std::string key_of(const KernelQuery& query) const;
+  Offered allowed_offers(const std::vector<KernelOffer>& offers) const;
+  double seconds_of(const std::vector<KernelAsk>& kernels);
   OfferChoice decide(const std::string& key, const KernelQuery& query, const Offered& offered);
   OfferChoice measure(const std::string& key, const KernelQuery& query, const Offered& offered);
   void say_progress();

@@ -30,7 +30,7 @@ TrainRig::TrainRig(const std::string& net, Backend& backend, const Options& opti
   request.batch = options.batch;
   request.dtype = options.dtype;
   request.keep = {graph.loss, graph.prediction};
-  train_ = executor_.add_plan(request, options.choose);
+  train_ = executor_.add_plan(request, options.choose, options.join);
   request.mode = Mode::eval;
   request.keep = {graph.prediction};
   eval_ = executor_.add_plan(request);

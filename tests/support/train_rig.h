@@ -17,6 +17,7 @@ class TrainRig {
     float lr = 0.05f;
     LossScaling scaling{};
     OfferChooser choose{};  ///< of kernels for training; empty: the first
+    JoinChooser join{};     ///< empty: nothing that is a question
   };
   TrainRig(const std::string& net, Backend& backend, const Options& options);
 
