@@ -13,8 +13,9 @@ namespace {
 
 constexpr int kClasses = 10;
 
-Graph load(const std::string& path) {
-  NetworkSpec net = load_network("builtin:" + path);
+Graph load(const std::string& text) {
+  const bool path = text.find('\n') == std::string::npos;
+  NetworkSpec net = path ? load_network("builtin:" + text) : load_network_text(text, "net.yaml");
   use_placeholder_statistics(net.input);
   BuildOptions options;
   options.stand_in_classes = kClasses;
