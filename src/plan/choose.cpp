@@ -81,6 +81,7 @@ OfferChooser KernelChooser::chooser() {
 }
 
 JoinChooser KernelChooser::joiner() {
+  if (options_.mode == TuneMode::off && options_.replay.empty()) return {};
   return [this](const std::vector<KernelAsk>& apart, const std::vector<KernelAsk>& joined) {
     return join(apart, joined);
   };

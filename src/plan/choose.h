@@ -42,6 +42,7 @@ class KernelChooser {
   /// of `apart`, or where a checkpoint had them joined; never before both are measured, and only
   /// where one of `joined` does in one kernel what the others do in parts.
   bool join(const std::vector<KernelAsk>& apart, const std::vector<KernelAsk>& joined);
+  /// Empty where the answer can only be no.
   JoinChooser joiner();
   /// To be called when all plans are made: gives memory back, saves the cache and says what was
   /// measured.

@@ -235,7 +235,7 @@ TEST(CudaBackend, ConvolutionsApplyNormsOnLoad) {
         Conv2d conv = conv_of(16, size, stride, size / 2);
         conv.measures = measures;
         check(conv, {3, 24, 7, 6}, &fused);
-        check(conv, {2, 64, 5, 5}, &fused);
+        if (measures) check(conv, {2, 64, 5, 5}, &fused);
         check(conv, {3, 5, 6, 4});  // an odd row of channels: parts alone
       }
     }
