@@ -74,6 +74,7 @@ struct KernelOffer {
   std::size_t aux_bytes = 0;  ///< forward passes in training: what backward will read
   bool in_place = false;      ///< y may share memory with x[0] (forward), dx[0] with dy (backward)
   bool slow_to_make = false;  ///< make() compiles a kernel: a second or so at every start
+  bool fused = false;         ///< one kernel does what the op has joined; others run its parts
   std::function<KernelPtr()> make;
 };
 
@@ -175,6 +176,9 @@ class Backend {
   /// True when convolutions can give statistics of their output in training, and of their input's
   /// gradient, and batch norms take them (Statistics, Conv2d::chain).
   virtual bool statistics_of_convs(DType) const { return false; }
+  /// True when batch norms can leave their output to the convolution that reads it in training
+  /// (BatchNorm::deferred, Conv2d::loads).
+  virtual bool loads_norms(DType) const { return false; }
   /// Bytes of a tensor in a layout of this backend.
   virtual std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const = 0;
   virtual std::string layout_name(Layout layout) const = 0;

@@ -82,7 +82,7 @@ BenchNet::BenchNet(NetworkSpec net, const CommonOptions& common, Mode mode, int 
   chooser_ = std::make_unique<KernelChooser>(
       *backend_, chooser_options(tune_mode(common, TuneMode::on), conv_choice(common), true));
   plan_ = executor_->add_plan(plan_request(executor_->graph(), mode, batch, height, width, dtype),
-                              chooser_->chooser());
+                              chooser_->chooser(), chooser_->joiner());
   chooser_->finish();
   check_memory(*executor_, mode == Mode::train ? OptimizerAttrs{}.slots() : 0,
                /*accumulates=*/false);

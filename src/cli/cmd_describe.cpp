@@ -58,7 +58,7 @@ int run_describe(DescribeOptions options, const CommonOptions& common) {
   const PlanId plan = executor.add_plan(
       plan_request(graph, trains ? Mode::train : Mode::eval, options.batch, height, width,
                    activation_dtype(*backend, common.precision_value())),
-      chooser.chooser());
+      chooser.chooser(), chooser.joiner());
   const double peak = backend->name() == "cpu" ? fma_peak(chooser, threads) : 0.0;
   chooser.finish();
   Traffic traffic = plan_traffic(graph, executor.plan(plan));

@@ -7,7 +7,8 @@ namespace daybreak {
 std::string BatchNorm::describe() const {
   const std::string before = act_last ? "" : fused_text(act),
                     behind = act_last ? fused_text(act) : "";
-  return "batchnorm" + before + (sum ? " + sum" : "") + behind + (in_place ? ", in place" : "");
+  return "batchnorm" + before + (sum ? " + sum" : "") + behind + (in_place ? ", in place" : "") +
+         (deferred ? ", on load" : "");
 }
 
 Shape BatchNorm::infer(std::span<const Shape> inputs) const {

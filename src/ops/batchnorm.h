@@ -21,7 +21,8 @@ namespace daybreak {
 /// no gradient. (CUDA does the same from 16 bits: 1/128 of |shift| in bf16, 1/1024 in f16.) `act_last` puts the activation (relu or leaky) behind the sum, as residual networks
 /// have it; backward then tells its slope from the output. With `measured` the convolution before
 /// the norm hands the batch's statistics over, and with `chained` the one behind it the sums
-/// that the gradient starts with (Conv2d::chain).
+/// that the gradient starts with (Conv2d::chain). With `deferred` that one also makes
+/// the output, as it loads its input (Conv2d::loads): forward writes none and reads no input.
 struct BatchNorm final : Op {
   float eps = 1e-5f;
   float momentum = 0.1f;  ///< share of the batch in the running statistics
@@ -32,6 +33,11 @@ struct BatchNorm final : Op {
   bool act_last = false;  ///< with sum, not in place: y = act(... + inputs[1])
   bool measured = false;  ///< training takes Bindings::statistics of the input
   bool chained = false;   ///< backward takes Bindings::statistics: sums of g and of g * xhat
+  bool deferred = false;  ///< measured, chained, affine: training makes aux alone
+
+  /// Of a deferred norm, each C numbers in the type of parameters, aux holds the two rows that
+  /// every norm leaves, then scale and shift, and two that a backend uses as it likes.
+  static constexpr int kDeferredRows = 6;
 
   OpKind kind() const override { return OpKind::batchnorm; }
   int min_inputs() const override { return sum ? 2 : 1; }

@@ -13,7 +13,7 @@ namespace {
 
 template <typename T>
 void forward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b) {
-  const T* x = as<T>(b.x[0]);
+  const T* x = op.deferred ? nullptr : as<T>(b.x[0]);
   const T* scale = op.affine ? as<T>(b.w[0]) : nullptr;
   const T* shift = op.affine ? as<T>(b.w[1]) : nullptr;
   T* running_mean = as<T>(b.w[op.affine ? 2 : 0]);
@@ -33,16 +33,21 @@ void forward(const BatchNorm& op, const Shape& s, Mode mode, const Bindings& b) 
     }
     const double invstd = 1.0 / std::sqrt(moments.var + op.eps);
     const double gamma = scale ? scale[c] : 1.0, beta = shift ? shift[c] : 0.0;
+    if (mode == Mode::train && aux) {
+      aux[c] = static_cast<T>(moments.mean);
+      aux[s.c + c] = static_cast<T>(invstd);
+    }
+    if (op.deferred) {
+      aux[2 * s.c + c] = static_cast<T>(gamma);
+      aux[3 * s.c + c] = static_cast<T>(beta);
+      continue;
+    }
     for_each_of_channel(s, c, [&](auto i) {
       const double value = (x[i] - moments.mean) * invstd * gamma + beta;
       const double more = op.sum ? double{as<T>(b.x[1])[i]} : 0.0;
       y[i] = static_cast<T>(op.act_last ? act_value(op.act, value + more)
                                         : act_value(op.act, value) + more);
     });
-    if (mode == Mode::train && aux) {
-      aux[c] = static_cast<T>(moments.mean);
-      aux[s.c + c] = static_cast<T>(invstd);
-    }
   }
 }
 
@@ -115,7 +120,8 @@ std::vector<KernelOffer> batchnorm_ref_offers(const KernelQuery& query) {
   if (query.pass == Pass::forward) {
     KernelOffer offer =
         ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) { forward<T>(op, s, mode, b); });
-    if (mode == Mode::train) offer.aux_bytes = 2 * s.c * element_size(ref_dtype(query));
+    const std::size_t rows = op.deferred ? BatchNorm::kDeferredRows : 2;
+    if (mode == Mode::train) offer.aux_bytes = rows * s.c * element_size(ref_dtype(query));
     return {offer};
   }
   Reads reads = op.backward_reads();

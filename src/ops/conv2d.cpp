@@ -15,7 +15,8 @@ std::string Conv2d::describe() const {
   }
   if (groups != 1) text += fmt::format(" groups {}", groups);
   if (residual) text += " + add";
-  return text + fused_text(act) + (measures ? " + statistics" : "");
+  return text + fused_text(act) + (measures ? " + statistics" : "") +
+         (loads ? ", norm on load" : "");
 }
 
 Shape Conv2d::infer(std::span<const Shape> inputs) const {

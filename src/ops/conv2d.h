@@ -27,6 +27,11 @@ struct Conv2d final : Op {
   /// also x[1], the norm's input; aux, what the norm has saved; and, behind the own parameters in
   /// w, its scale and shift.
   bool chain = false;
+  /// Filled in for training where the batch norm in front leaves its output to be made
+  /// (BatchNorm::deferred): Pass::forward and Pass::backward_weights are given the norm's input as
+  /// x[0], and what the norm has saved as aux, and compute with act(norm(x)). The border of zeros
+  /// is that of the activated tensor. Comes with `chain`.
+  bool loads = false;
 
   OpKind kind() const override { return OpKind::conv2d; }
   std::string describe() const override;
@@ -34,7 +39,7 @@ struct Conv2d final : Op {
   int max_inputs() const override { return residual ? 2 : 1; }
   Shape infer(std::span<const Shape> inputs) const override;
   std::vector<ParamSpec> params(std::span<const Shape> inputs) const override;
-  Reads backward_reads() const override { return {.inputs = true}; }
+  Reads backward_reads() const override { return {.inputs = true, .aux = loads}; }
   bool splits_backward() const override { return true; }
   Statistics statistics() const override { return measures ? Statistics::given : Statistics::none; }
   std::int64_t flops(std::span<const Shape> inputs) const override;

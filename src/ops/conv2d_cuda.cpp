@@ -6,9 +6,10 @@
 // Their gradient is that of f32 parameters: written in f32 directly, or cast from a 16-bit one.
 //
 // What follows the sums of a forward pass (ConvEpilogue) is done by an own kernel behind an engine,
-// or by an engine that fuses. The latter come behind the former, where only measuring takes them,
-// and only then: most of them compile their kernels when they are first used. One that cannot be
-// prepared after all leaves its place to the parts.
+// or by an engine that fuses; so is what makes the input (Conv2d::loads), in front of it. The
+// latter come behind the former, where only measuring takes them, and only then: most of them
+// compile their kernels when they are first used. One that cannot be prepared after all leaves its
+// place to the parts.
 
 #include "ops/conv2d.h"
 
@@ -27,6 +28,7 @@ namespace {
 
 /// Offsets of what a call keeps in its workspace.
 struct Room {
+  // First comes the input that an own kernel makes, if it does.
   std::size_t gradient = 0;  ///< the weights' in the activations' type
   std::size_t bias = 0;      ///< partial sums of the bias gradient
   std::size_t rows = 0;      ///< three rows of f32 a channel that an engine writes
@@ -41,11 +43,14 @@ struct ConvCall {
   Pass pass = Pass::forward;
   bool transposed = false;
   bool bias = false;
+  bool loads = false;             ///< Conv2d::loads; problem.loads where an engine does it
   ConvEpilogue epilogue;          ///< problem.epilogue is what an engine does of it: nothing or all
   DType param_type = DType::f32;  ///< of the weights, or of their gradient
   int out_rows = 0, out_channels = 0;  ///< of the operation's output, for the bias
   Room room;
 
+  /// An own kernel makes the input.
+  bool makes_input() const { return loads && !problem.loads; }
   /// The gradient comes out of cuDNN in another type than that of the parameters.
   bool casts_gradient() const {
     return pass == Pass::backward_weights && param_type != problem.written;
@@ -107,6 +112,7 @@ ConvCall make_conv_call(const KernelQuery& query) {
   const auto& op = static_cast<const Conv2d&>(*query.op);
   ConvCall call = make_call<Conv2d>(query, false);
   call.epilogue.chain = query.pass == Pass::backward_data && op.chain;
+  call.loads = query.pass != Pass::backward_data && op.loads;
   if (query.pass != Pass::forward) return call;
   call.epilogue.residual = op.residual;
   call.epilogue.act = op.act.kind;
@@ -124,8 +130,11 @@ ColumnShape measured_columns(const ConvCall& call) {
 
 void lay_out(ConvCall& call, std::size_t engine_bytes, bool casts) {
   Room& room = call.room;
-  const auto count = static_cast<std::size_t>(call.problem.w.count());
-  room.bias = casts ? aligned(count * element_size(call.problem.dtype)) : 0;
+  const auto bytes = [&](const Shape& shape) {
+    return aligned(static_cast<std::size_t>(shape.count()) * element_size(call.problem.dtype));
+  };
+  room.gradient = call.makes_input() ? bytes(call.problem.x) : 0;
+  room.bias = room.gradient + (casts ? bytes(call.problem.w) : 0);
   room.engine = room.bias;
   if (call.bias && call.pass == Pass::backward_weights) {
     room.engine += aligned(bias_gradient_bytes(call.out_rows, call.out_channels));
@@ -198,23 +207,36 @@ ConvTensors engine_tensors(const ConvCall& call, const Tensors& t, const Binding
   if (epilogue.bias) all.bias = b.w[1];
   if (epilogue.residual) all.residual = b.x[1];
   std::byte* rows = workspace + call.room.rows;
+  const std::size_t row = static_cast<std::size_t>(call.problem.x.c) * sizeof(float);
+  if (call.problem.loads) {
+    all.scale = b.aux + 4 * row;
+    all.shift = b.aux + 5 * row;
+  }
   if (epilogue.statistics) {
     all.sums = rows;
     all.squares = rows + call.room.row;
   }
   if (epilogue.chain) {
     const NormGradient norm = norm_gradient(call, b);
-    const std::size_t channels = static_cast<std::size_t>(call.problem.x.c);
     all.norm_input = b.x[1];
     all.mean = b.aux;
-    all.inverse = b.aux + channels * sizeof(float);
+    all.inverse = b.aux + row;
     all.scale = const_cast<float*>(norm.scale);
     all.shift = const_cast<float*>(norm.shift);
     all.sum_g = b.statistics;
-    all.sum_gx = b.statistics + channels * sizeof(float);
+    all.sum_gx = b.statistics + row;
     for (int i = 0; i < 3; ++i) all.unused[i] = rows + i * call.room.row;
   }
   return all;
+}
+
+/// What the convolution reads in place of the norm's input, made in the workspace.
+std::byte* made_input(const Context& context, const ConvCall& call, const Bindings& b,
+                      std::byte* workspace) {
+  const Shape& x = call.problem.x;
+  launch_norm_output(context, call.problem.dtype, b.x[0], as<const float>(b.aux),
+                     column_shape(1, x.n * x.h * x.w, x.c), workspace);
+  return workspace;
 }
 
 void run_engine(const Context& context, const ConvCall& call, ConvRunner& runner,
@@ -224,6 +246,7 @@ void run_engine(const Context& context, const ConvCall& call, ConvRunner& runner
   std::byte* param = t.w;
   if (call.casts_gradient()) t.w = workspace + call.room.gradient;
   if (t.x != nullptr && param != nullptr && t.y != nullptr) {
+    if (call.makes_input()) t.x = made_input(context, call, b, workspace);
     runner.run(context, engine_tensors(call, t, b, workspace), workspace + call.room.engine);
     if (call.casts_gradient()) {
       launch_cast(context, t.w, call.problem.written, param, call.param_type,
@@ -234,11 +257,13 @@ void run_engine(const Context& context, const ConvCall& call, ConvRunner& runner
 }
 
 void run_direct(const Context& context, const ConvCall& call, const Bindings& b) {
-  const Tensors t = tensors(call, b);
+  std::byte* workspace = workspace_begin(b.workspace);
+  Tensors t = tensors(call, b);
   if (t.x != nullptr && t.w != nullptr && t.y != nullptr) {
+    if (call.makes_input()) t.x = made_input(context, call, b, workspace);
     launch_direct_conv(context, call.problem, call.param_type, t.x, t.w, t.y);
   }
-  finish(context, call, b, workspace_begin(b.workspace));
+  finish(context, call, b, workspace);
 }
 
 KernelOffer conv_offer(const KernelQuery& query, const ConvCall& call, std::string name) {
@@ -250,7 +275,9 @@ KernelOffer conv_offer(const KernelQuery& query, const ConvCall& call, std::stri
   offer.output = make_desc(query.output.shape, call.problem.dtype, layout);
   offer.params[0] = make_desc(query.params[0].shape, call.param_type, layout);
   if (call.bias) offer.params[1] = plain_desc(query.params[1].shape, DType::f32);
-  if (call.pass == Pass::backward_weights) offer.reads = {.inputs = true, .end_input = 1};
+  if (call.pass == Pass::backward_weights) {
+    offer.reads = {.inputs = true, .aux = call.loads, .end_input = 1};
+  }
   offer.workspace_bytes = call.room.bytes;
   return offer;
 }
@@ -307,25 +334,47 @@ bool fusible(const ConvEpilogue& epilogue, int input_channels) {
   return ends && epilogue.any() && !(epilogue.statistics && epilogue.changes_sums());
 }
 
+/// The problems that cuDNN is asked to fuse, of which the first with an engine is taken. A norm on
+/// load comes with the statistics or, where there is no such engine, with own kernels for them.
+std::vector<ConvProblem> fused_problems(const ConvCall& wanted) {
+  ConvProblem problem = wanted.problem;
+  problem.loads = wanted.loads;
+  problem.epilogue = wanted.epilogue;
+  if (!wanted.loads) {
+    return fusible(wanted.epilogue, problem.x.c) ? std::vector{problem}
+                                                 : std::vector<ConvProblem>();
+  }
+  if (problem.x.c % 8 != 0) return {};
+  std::vector<ConvProblem> problems;
+  if (!wanted.epilogue.changes_sums()) problems.push_back(problem);
+  problem.epilogue = {};
+  if (wanted.epilogue.any()) problems.push_back(problem);
+  return problems;
+}
+
 void add_fusing_engines(Context& context, const KernelQuery& query, const ConvCall& wanted,
                         Offers& offers) {
   if (wanted.transposed || context.max_engines() <= 1) return;
-  if (!fusible(wanted.epilogue, wanted.problem.x.c)) return;
   const std::vector<ConvPlanPtr>& plain = find_conv_plans(context, wanted.problem).plans;
   const ConvPlanPtr first = plain.empty() ? nullptr : plain.front();
   const ConvCall parts = for_engine(wanted, first);
-  ConvCall fused = wanted;
-  fused.problem.epilogue = wanted.epilogue;
-  for (const ConvPlanPtr& plan : find_conv_plans(context, fused.problem).plans) {
-    const ConvCall call = for_engine(fused, plan);
-    KernelOffer offer = conv_offer(query, call, plan->name);
-    offer.workspace_bytes = std::max(call.room.bytes, parts.room.bytes);
-    offer.slow_to_make = plan->compiles;
-    offer.make = [&context, call, plan, parts, first, name = query_name(query)] {
-      if (prepared(context, *plan)) return make_kernel(context, call, plan, name);
-      return make_kernel(context, parts, first, name);
-    };
-    offers.push_back(std::move(offer));
+  for (const ConvProblem& problem : fused_problems(wanted)) {
+    ConvCall fused = wanted;
+    fused.problem = problem;
+    const std::vector<ConvPlanPtr>& plans = find_conv_plans(context, problem).plans;
+    for (const ConvPlanPtr& plan : plans) {
+      const ConvCall call = for_engine(fused, plan);
+      KernelOffer offer = conv_offer(query, call, plan->name);
+      offer.workspace_bytes = std::max(call.room.bytes, parts.room.bytes);
+      offer.fused = true;
+      offer.slow_to_make = plan->compiles;
+      offer.make = [&context, call, plan, parts, first, name = query_name(query)] {
+        if (prepared(context, *plan)) return make_kernel(context, call, plan, name);
+        return make_kernel(context, parts, first, name);
+      };
+      offers.push_back(std::move(offer));
+    }
+    if (!plans.empty()) return;
   }
 }
 
@@ -341,8 +390,8 @@ Offers offers_of(Context& context, const KernelQuery& query, ConvCall call, std:
     call.problem.written = call.problem.dtype;
   }
   if (offers.empty()) add_engines(context, query, call, offers, reason);
-  // Some engines of older form know planes only; the own kernels behind them channels last only.
-  if (offers.empty() && !call.bias && !call.epilogue.any()) {
+  // Some engines of older form know planes only; the own kernels around them channels last only.
+  if (offers.empty() && !call.bias && !call.loads && !call.epilogue.any()) {
     ConvCall planes = call;
     planes.problem.layout = kNchw;
     add_engines(context, query, planes, offers, reason);

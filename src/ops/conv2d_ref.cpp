@@ -30,6 +30,22 @@ void sum_gradient(const Conv2d& op, const Shape& s, const Bindings& b) {
   }
 }
 
+// The input, or relu(norm(x)) of a norm that has left it to be made (Conv2d::loads).
+template <typename T>
+const T* loaded(const Conv2d& op, const Shape& s, const Bindings& b) {
+  const T* x = as<T>(b.x[0]);
+  if (!op.loads) return x;
+  const T *mean = as<T>(b.aux), *inverse = mean + s.c, *scale = inverse + s.c, *shift = scale + s.c;
+  T* made = as<T>(b.workspace);
+  for (int c = 0; c < s.c; ++c) {
+    for_each_of_channel(s, c, [&](auto i) {
+      const double value = (x[i] - double{mean[c]}) * inverse[c] * scale[c] + shift[c];
+      made[i] = static_cast<T>(act_value({ActKind::relu}, value));
+    });
+  }
+  return made;
+}
+
 }  // namespace
 
 std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
@@ -37,11 +53,13 @@ std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
   const ConvForm form{query.inputs[0].shape, query.output.shape, op.kernel_h, op.kernel_w,
                       op.stride_h,           op.stride_w,        op.pad_h,    op.pad_w,
                       op.dilation_h,         op.dilation_w,      op.groups};
+  const std::size_t room =
+      op.loads ? plain_desc(form.fine, ref_dtype(query)).bytes : std::size_t{0};
   if (query.pass == Pass::forward) {
     const bool measures = op.measures && query.mode == Mode::train;
-    return {ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
+    KernelOffer offer = ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
       const T* bias = op.bias ? as<T>(b.w[1]) : nullptr;
-      coarse_from_fine(form, as<T>(b.x[0]), as<T>(b.w[0]), bias, as<T>(b.y));
+      coarse_from_fine(form, loaded<T>(op, form.fine, b), as<T>(b.w[0]), bias, as<T>(b.y));
       if (measures) write_statistics(form.coarse, as<T>(b.y), as<T>(b.statistics));
       if (!op.residual && op.act.kind == ActKind::none) return;
       T* y = as<T>(b.y);
@@ -49,7 +67,9 @@ std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
         const T sum = op.residual ? y[i] + as<T>(b.x[1])[i] : y[i];
         y[i] = static_cast<T>(act_value(op.act, sum));
       }
-    })};
+    });
+    offer.workspace_bytes = room;
+    return {offer};
   }
   if (query.pass == Pass::backward_data) {
     return {ref_offer(query, {}, [=]<typename T>(T, const Bindings& b) {
@@ -58,11 +78,15 @@ std::vector<KernelOffer> conv2d_ref_offers(const KernelQuery& query) {
       if (op.chain) sum_gradient<T>(op, form.fine, b);
     })};
   }
-  return {ref_offer(query, {.inputs = true}, [=]<typename T>(T, const Bindings& b) {
-    if (T* dw = entry<T>(b.dw, 0)) weight_gradient(form, as<T>(b.x[0]), as<T>(b.dy), dw);
+  KernelOffer offer = ref_offer(query, op.backward_reads(), [=]<typename T>(T, const Bindings& b) {
+    if (T* dw = entry<T>(b.dw, 0)) {
+      weight_gradient(form, loaded<T>(op, form.fine, b), as<T>(b.dy), dw);
+    }
     T* db = op.bias ? entry<T>(b.dw, 1) : nullptr;
     if (db) bias_gradient(form.coarse, as<T>(b.dy), db);
-  })};
+  });
+  offer.workspace_bytes = room;
+  return {offer};
 }
 
 }  // namespace daybreak

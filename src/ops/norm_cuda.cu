@@ -5,6 +5,7 @@
 // the activation, in the pass that writes y. Every sum of many numbers has a fixed order.
 
 #include <algorithm>
+#include <type_traits>
 
 #include "backend/cuda/launch.h"
 #include "backend/cuda/moments.h"
@@ -103,6 +104,38 @@ void normalize(const Context& context, const ColumnShape& shape, const NormAttrs
   }
 }
 
+/// What a deferred norm does: one thread a channel keeps the record, and leaves scale and shift of
+/// the normalised values and, as T, those of x. The latter stay finite in f16: where they would
+/// not, the digits of x are those of a constant. `saved`: [kDeferredRows][channels].
+template <class T>
+__global__ void defer_kernel(NormStatistics statistics, NormRecord record, int rows, int channels,
+                             float* saved) {
+  const int channel = blockIdx.x * blockDim.x + threadIdx.x;
+  if (channel >= channels) return;
+  ChannelNorm<1> norm;
+  norm.load(statistics, 0, channel, channels);
+  record.put(norm, statistics, channel, channel, static_cast<float>(rows));
+  saved[2 * channels + channel] = norm.scale[0];
+  saved[3 * channels + channel] = norm.shift[0];
+  constexpr float kLargest = std::is_same_v<T, __half> ? 65504.0f : 3.0e38f;
+  const auto finite = [](float value) {
+    return value > kLargest ? kLargest : value < -kLargest ? -kLargest : value;
+  };
+  const T scale = from_float<T>(finite(norm.scale[0] * norm.inverse[0]));
+  const float shift = norm.shift[0] - norm.mean[0] * to_float(scale);  // of the rounded one
+  reinterpret_cast<T*>(saved + 4 * channels)[channel] = scale;
+  reinterpret_cast<T*>(saved + 5 * channels)[channel] = from_float<T>(finite(shift));
+}
+
+template <class T>
+void defer(const Context& context, const ColumnShape& shape, const NormStatistics& statistics,
+           const NormRecord& record, float* saved) {
+  const int blocks = (shape.channels + kThreads - 1) / kThreads;
+  defer_kernel<T><<<blocks, kThreads, 0, context.stream()>>>(statistics, record, shape.rows,
+                                                             shape.channels, saved);
+  check_launch("deferred norm kernel");
+}
+
 /// Parts of a training call's workspace, in floats.
 struct NormRoom {
   std::size_t statistics = 0;  // mean and variance, where they are not given
@@ -134,6 +167,7 @@ void forward_train(const Context& context, DType dtype, const ColumnShape& shape
     record.running_var = as<float>(b.w[first_running + 1]);
     record.share = attrs.momentum;
   }
+  if (attrs.deferred) return defer<T>(context, shape, statistics, record, as<float>(b.aux));
   normalize<T>(context, shape, attrs, statistics, record, b);
 }
 
@@ -147,8 +181,8 @@ NormAttrs norm_attrs(const KernelQuery& query) {
   NormAttrs attrs;
   if (query.op->kind() == OpKind::batchnorm) {
     const auto& op = static_cast<const BatchNorm&>(*query.op);
-    attrs = {true,        op.affine, op.eps,      op.momentum, op.act,    query.mode == Mode::eval,
-             op.in_place, op.sum,    op.act_last, op.measured, op.chained};
+    attrs = {true,        op.affine, op.eps,      op.momentum, op.act,     query.mode == Mode::eval,
+             op.in_place, op.sum,    op.act_last, op.measured, op.chained, op.deferred};
   } else {
     const auto& op = static_cast<const InstanceNorm&>(*query.op);
     attrs.batch = false;
@@ -159,6 +193,24 @@ NormAttrs norm_attrs(const KernelQuery& query) {
 }
 
 }  // namespace
+
+void launch_norm_output(const Context& context, DType dtype, const void* x, const float* saved,
+                        const ColumnShape& shape, void* y) {
+  const Activation relu{ActKind::relu};
+  const int all = shape.channels;
+  const NormStatistics statistics{saved, saved + all, -1.0f, saved + 2 * all, saved + 3 * all};
+  dispatch_float(dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    dispatch_pack<T>(shape.channels, [&](auto width) {
+      constexpr int V = decltype(width)::value;
+      const ColumnLaunch apply = apply_launch(shape, V);
+      normalize_kernel<T, V, NormSum::none><<<apply.grid, apply.block, 0, context.stream()>>>(
+          static_cast<const T*>(x), nullptr, static_cast<T*>(y), shape, statistics, relu,
+          NormRecord{});
+      check_launch("normalize kernel");
+    });
+  });
+}
 
 Offers norm_offers(Context& context, const KernelQuery& query, std::string* reason) {
   if (!float_types(query, reason) || !rows_fit(query.inputs[0].shape, reason)) return {};
@@ -181,7 +233,8 @@ Offers norm_offers(Context& context, const KernelQuery& query, std::string* reas
   if (forward && !attrs.use_running) {
     if (!attrs.measured) room = {2 * all, moments_bytes(shape) / sizeof(float)};
     // Instance norm keeps no running statistics: evaluation is training without the aux.
-    offer.aux_bytes = 2 * all * sizeof(float);
+    offer.aux_bytes = (attrs.deferred ? BatchNorm::kDeferredRows : 2) * all * sizeof(float);
+    offer.in_place = !attrs.deferred;
   } else if (!forward) {
     if (!attrs.chained) room = {2 * all, 2 * static_cast<std::size_t>(shape.partials())};
     offer.reads = query.op->backward_reads();

@@ -22,6 +22,7 @@ struct NormAttrs {
   bool act_last = false;     ///< y = act(... + the second input)
   bool measured = false;     ///< training is given the batch's statistics
   bool chained = false;      ///< backward is given the sums of its first pass
+  bool deferred = false;     ///< training leaves its output to the convolution behind it
 };
 
 /// Where a residual is added.

@@ -18,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 // A challenger must be faster than the static guess by this much, or noise would decide.
 constexpr double kMargin = 0.04;
+constexpr const char *kJoined = "joined", *kApart = "apart";  // among the choices of a checkpoint
 constexpr double kSecondsBetweenLines = 5.0;
 constexpr double kCannotRun = 1e9;  // in a cache entry: JSON has no infinity
 
@@ -68,11 +69,14 @@ struct KernelChooser::Offered {
     return true;
   }
 
+  // What making an offer adds to each of its calls.
+  double to_make(std::size_t i, double calls) const {
+    return offers[i].slow_to_make ? kSecondsToMake / calls : 0.0;
+  }
+
   // The one to take: the fastest, with what making it costs each of its calls.
   std::size_t fastest(const std::vector<double>& seconds, double calls) const {
-    const auto cost = [&](std::size_t i) {
-      return seconds[i] + (offers[i].slow_to_make ? kSecondsToMake / calls : 0.0);
-    };
+    const auto cost = [&](std::size_t i) { return seconds[i] + to_make(i, calls); };
     std::size_t best = 0;
     for (std::size_t i = 1; i < seconds.size(); ++i) {
       if (cost(i) < cost(best)) best = i;
@@ -106,9 +110,21 @@ double KernelChooser::calls(const KernelQuery& query) const {
   return query.mode == Mode::train ? options_.train_calls : options_.eval_calls;
 }
 
-OfferChoice KernelChooser::choose(const KernelQuery& query,
-                                  const std::vector<KernelOffer>& offers) {
-  if (!tunable(*query.op)) return 0;
+JoinChooser KernelChooser::joiner() {
+  if (options_.mode == TuneMode::off && options_.replay.empty()) return {};
+  return [this](const std::vector<KernelAsk>& apart, const std::vector<KernelAsk>& joined) {
+    return join(apart, joined);
+  };
+}
+
+std::string KernelChooser::key_of(const KernelQuery& query) const {
+  std::string key = tune_key(backend_, query);
+  if (options_.conv == ConvChoice::direct) key += ", direct only";
+  if (options_.conv == ConvChoice::winograd) key += ", winograd only";
+  return key;
+}
+
+KernelChooser::Offered KernelChooser::allowed_offers(const std::vector<KernelOffer>& offers) const {
   const bool any_winograd = std::any_of(offers.begin(), offers.end(), [](const KernelOffer& o) {
     return o.algorithm == KernelAlgorithm::winograd;
   });
@@ -120,14 +136,58 @@ OfferChoice KernelChooser::choose(const KernelQuery& query,
     offered.index.push_back(i);
     offered.names.push_back(names[i]);
   }
+  return offered;
+}
+
+OfferChoice KernelChooser::choose(const KernelQuery& query,
+                                  const std::vector<KernelOffer>& offers) {
+  if (!tunable(*query.op)) return 0;
+  const Offered offered = allowed_offers(offers);
   if (offered.offers.empty()) return 0;  // nothing but what was not asked for
-  std::string key = tune_key(backend_, query);
-  if (options_.conv == ConvChoice::direct) key += ", direct only";
-  if (options_.conv == ConvChoice::winograd) key += ", winograd only";
+  const std::string key = key_of(query);
   OfferChoice choice = decide(key, query, offered);
   taken_[key] = offered.names[choice.index];
   choice.index = offered.index[choice.index];
   return choice;
+}
+
+// Nothing where one of them is not known.
+double KernelChooser::seconds_of(const std::vector<KernelAsk>& kernels) {
+  double sum = 0.0;
+  for (const auto& [query, offers] : kernels) {
+    const Offered offered = allowed_offers(offers);
+    if (offered.offers.empty()) return 0.0;
+    const OfferChoice choice = decide(key_of(query), query, offered);
+    if (choice.seconds <= 0.0) return 0.0;
+    sum += choice.seconds + offered.to_make(choice.index, calls(query));
+  }
+  return sum;
+}
+
+bool KernelChooser::join(const std::vector<KernelAsk>& apart,
+                         const std::vector<KernelAsk>& joined) {
+  std::string key = "joined";
+  for (const KernelAsk& kernel : joined) key += " | " + key_of(kernel.query);
+  const auto replay = options_.replay.find(key);
+  bool take = false;
+  if (replay != options_.replay.end()) {
+    take = replay->second == kJoined;
+  } else {
+    const bool fuses = std::any_of(joined.begin(), joined.end(), [](const KernelAsk& kernel) {
+      return std::any_of(kernel.offers.begin(), kernel.offers.end(),
+                         [](const KernelOffer& offer) { return offer.fused; });
+    });
+    // A checkpoint that knows a convolution by itself, and nothing of this question, is of a plan
+    // that was not asked it.
+    const bool known = std::any_of(apart.begin(), apart.end(), [&](const KernelAsk& kernel) {
+      return options_.replay.contains(key_of(kernel.query));
+    });
+    if (!fuses || known) return false;
+    const double separate = seconds_of(apart), together = seconds_of(joined);
+    take = together > 0.0 && together * (1.0 + kMargin) < separate;
+  }
+  taken_[key] = take ? kJoined : kApart;
+  return take;
 }
 
 OfferChoice KernelChooser::decide(const std::string& key, const KernelQuery& query,

@@ -43,6 +43,12 @@ class KernelChooser {
   OfferChooser chooser();
   /// ChooserOptions::train_calls and eval_calls, once they are known.
   void expect_calls(double train, double eval);
+  /// True where the fastest kernels of `joined` were measured to take less time together than those
+  /// of `apart`, or where a checkpoint had them joined; never before both are measured, and only
+  /// where one of `joined` does in one kernel what the others do in parts.
+  bool join(const std::vector<KernelAsk>& apart, const std::vector<KernelAsk>& joined);
+  /// Empty where the answer can only be no.
+  JoinChooser joiner();
   /// To be called when all plans are made: gives memory back, saves the cache and says what was
   /// measured.
   void finish();
@@ -56,6 +62,9 @@ class KernelChooser {
   struct Offered;
 
   double calls(const KernelQuery& query) const;
+  std::string key_of(const KernelQuery& query) const;
+  Offered allowed_offers(const std::vector<KernelOffer>& offers) const;
+  double seconds_of(const std::vector<KernelAsk>& kernels);
   OfferChoice decide(const std::string& key, const KernelQuery& query, const Offered& offered);
   OfferChoice measure(const std::string& key, const KernelQuery& query, const Offered& offered);
   void say_progress();

@@ -24,11 +24,12 @@ OfferChoice first_offer(const KernelQuery&, const std::vector<KernelOffer>&) {
 Executor::Executor(Graph graph, Backend& backend, DType dtype)
     : graph_(std::move(graph)), backend_(backend), dtype_(dtype), params_(graph_, backend, dtype) {}
 
-PlanId Executor::add_plan(const PlanRequest& request, const OfferChooser& choose) {
+PlanId Executor::add_plan(const PlanRequest& request, const OfferChooser& choose,
+                          const JoinChooser& join) {
   DAYBREAK_ASSERT(arena_ == nullptr);
   auto bound = std::make_unique<BoundPlan>();
   bound->plan = make_plan(graph_, backend_, request, params_.layouts(),
-                          choose ? choose : OfferChooser(first_offer));
+                          choose ? choose : OfferChooser(first_offer), join);
   arena_bytes_ = std::max(arena_bytes_, bound->plan.memory.arena_bytes);
   plans_.push_back(std::move(bound));
   return static_cast<PlanId>(plans_.size()) - 1;

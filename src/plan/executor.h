@@ -29,7 +29,8 @@ class Executor {
   Executor(Graph graph, Backend& backend, DType dtype = DType::f32);
 
   /// Plans a request. The first training plan decides how parameters lie in memory.
-  PlanId add_plan(const PlanRequest& request, const OfferChooser& choose = {});
+  PlanId add_plan(const PlanRequest& request, const OfferChooser& choose = {},
+                  const JoinChooser& join = {});
   /// Allocates the arena and the parameters and makes all kernels. Throws DeviceError when the
   /// memory cannot be had.
   void prepare();

@@ -33,6 +33,14 @@ std::vector<GraphNode> fuse_statistics(std::vector<GraphNode> nodes, const Graph
 /// that its gradient starts with (Conv2d::chain).
 std::vector<GraphNode> fuse_gradients(std::vector<GraphNode> nodes, const Graph& graph);
 
+/// After both: the convolution, as an index into `nodes`, that alone reads batch norm `norm` and
+/// can make what it reads as it loads its input (Conv2d::loads); kNone: there is none, or somebody
+/// else wants the norm's output.
+int loader_of(const std::vector<GraphNode>& nodes, std::size_t norm,
+              const std::vector<ValueId>& keep);
+/// Has `conv` make on load what `norm` then does not.
+void fuse_load(GraphNode& norm, GraphNode& conv);
+
 /// For evaluation: drops dropout, and joins a convolution with the activation that alone reads it,
 /// or with the plain sum (and that sum's activation) that alone reads it: the convolution then runs
 /// in the sum's place. `fuses` says which activations a convolution of the backend can end in.

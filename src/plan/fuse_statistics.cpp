@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 
 #include "ops/batchnorm.h"
@@ -51,6 +52,28 @@ std::vector<GraphNode> fuse_gradients(std::vector<GraphNode> nodes, const Graph&
     before.op = std::move(norm);
   }
   return nodes;
+}
+
+int loader_of(const std::vector<GraphNode>& nodes, std::size_t norm,
+              const std::vector<ValueId>& keep) {
+  const GraphNode& node = nodes[norm];
+  if (node.op->kind() != OpKind::batchnorm) return kNone;
+  const auto& op = static_cast<const BatchNorm&>(*node.op);
+  const bool kept = std::find(keep.begin(), keep.end(), node.output) != keep.end();
+  if (!op.measured || !op.chained || kept) return kNone;
+  const auto reader = std::find_if(nodes.begin(), nodes.end(), [&](const GraphNode& other) {
+    return !other.inputs.empty() && other.inputs[0] == node.output;
+  });
+  return static_cast<int>(reader - nodes.begin());  // what chains a norm is its only reader
+}
+
+void fuse_load(GraphNode& norm, GraphNode& conv) {
+  auto deferred = std::make_shared<BatchNorm>(static_cast<const BatchNorm&>(*norm.op));
+  deferred->deferred = true;
+  norm.op = std::move(deferred);
+  auto loads = std::make_shared<Conv2d>(static_cast<const Conv2d&>(*conv.op));
+  loads->loads = true;
+  conv.op = std::move(loads);
 }
 
 }  // namespace daybreak

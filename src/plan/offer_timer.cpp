@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/philox.h"
+#include "ops/batchnorm.h"
 #include "ops/conv2d.h"
 
 namespace daybreak {
@@ -49,6 +50,14 @@ std::size_t statistics_bytes(const KernelQuery& query) {
   return 2 * static_cast<std::size_t>(shape.c) * sizeof(float);
 }
 
+// What a norm has saved that the convolution behind it applies on load.
+std::size_t saved_bytes(const KernelQuery& query) {
+  if (query.pass == Pass::backward_data || query.op->kind() != OpKind::conv2d) return 0;
+  if (!static_cast<const Conv2d&>(*query.op).loads) return 0;
+  return BatchNorm::kDeferredRows * static_cast<std::size_t>(query.inputs[0].shape.c) *
+         sizeof(float);
+}
+
 // No more than this is taken from the memory for one candidate: every tensor as the plan has it and
 // as the offer wants it, with a gradient each.
 std::size_t most_bytes(const KernelQuery& query, const KernelOffer& offer,
@@ -58,8 +67,8 @@ std::size_t most_bytes(const KernelQuery& query, const KernelOffer& offer,
                               offer.output.bytes + sum_bytes(offer.params) + liked.output.bytes +
                               sum_bytes(liked.params);
   const std::size_t pieces = 5 * (query.inputs.size() + query.params.size() + 1) + 7;
-  return 2 * tensors + offer.workspace_bytes + offer.aux_bytes + 4 * statistics_bytes(query) +
-         query.inputs[0].bytes + pieces * (kAlign + kStagger);
+  return 2 * tensors + offer.workspace_bytes + offer.aux_bytes + saved_bytes(query) +
+         4 * statistics_bytes(query) + query.inputs[0].bytes + pieces * (kAlign + kStagger);
 }
 
 // Hands out pieces of a memory one after the other.
@@ -116,7 +125,8 @@ class OfferTimer::Preparation {
       if (offer_.reads.output) main_.y = pieces_.take(offer_.output.bytes);
       gradients();
     }
-    if (offer_.aux_bytes > 0 || offer_.reads.aux) main_.aux = pieces_.take(offer_.aux_bytes);
+    const std::size_t aux_bytes = std::max(offer_.aux_bytes, saved_bytes(query_));
+    if (aux_bytes > 0 || offer_.reads.aux) main_.aux = pieces_.take(aux_bytes);
     if (offer_.workspace_bytes > 0) main_.workspace = pieces_.take(offer_.workspace_bytes);
     if (const std::size_t bytes = statistics_bytes(query_)) main_.statistics = pieces_.take(bytes);
     if (is_chain(query_)) chain();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "plan/precision.h"
 #include "plan/tune_key.h"
 
@@ -16,11 +18,13 @@ std::string reorder_name(const Backend& backend, const TensorDesc& from, const T
 }
 
 PlanBuilder::PlanBuilder(const Graph& graph_in, Backend& backend_in, const PlanRequest& request_in,
-                         ParamLayouts& layouts_in, const OfferChooser& choose)
+                         ParamLayouts& layouts_in, const OfferChooser& choose,
+                         const JoinChooser& join_in)
     : graph(graph_in),
       backend(backend_in),
       request(request_in),
       layouts(layouts_in),
+      join(join_in),
       choose_(choose),
       versions_(graph_in.values.size()),
       weights_(graph_in.params.size(), kNone),
@@ -110,6 +114,11 @@ std::vector<TensorDesc> PlanBuilder::param_descs(const GraphNode& node) const {
   return descs;
 }
 
+bool PlanBuilder::params_fixed(const GraphNode& node) const {
+  return std::all_of(node.params.begin(), node.params.end(),
+                     [&](ParamId param) { return layouts.desc[param].has_value(); });
+}
+
 // Parameters are f32 whatever kernels read: in the layout the offer would keep them in.
 TensorDesc PlanBuilder::stored_desc(const GraphNode& node, std::size_t index,
                                     const KernelOffer& offer) const {
@@ -170,36 +179,36 @@ KernelQuery PlanBuilder::query(const GraphNode& node, Pass pass) const {
     q.inputs.push_back(in_dtype(value_desc(input), dtype_of(node)));
   }
   q.params = param_descs(node);
-  for (ParamId param : node.params) {
-    if (!layouts.desc[param]) q.params_fixed = false;
-  }
+  q.params_fixed = params_fixed(node);
   return q;
+}
+
+std::vector<KernelOffer> PlanBuilder::offers(const GraphNode& node, const KernelQuery& query,
+                                             std::string* reason) {
+  try {
+    return backend.offers(query, reason);
+  } catch (const DeviceError& error) {
+    throw DeviceError("layer \"" + node.layer + "\": " + error.what());
+  }
 }
 
 ChosenOffer PlanBuilder::choose(const GraphNode& node, const KernelQuery& wanted) {
   KernelQuery query = wanted;
   std::string reason;
-  const auto ask = [&] {
-    try {
-      return backend.offers(query, &reason);
-    } catch (const DeviceError& error) {
-      throw DeviceError("layer \"" + node.layer + "\": " + error.what());
-    }
-  };
-  std::vector<KernelOffer> offers = ask();
-  if (offers.empty() && is_16_bit(dtype_of(node))) {  // conversions around the f32 kernel
+  std::vector<KernelOffer> found = offers(node, query, &reason);
+  if (found.empty() && is_16_bit(dtype_of(node))) {  // conversions around the f32 kernel
     for (TensorDesc& input : query.inputs) input = in_dtype(input, DType::f32);
     query.output = in_dtype(query.output, DType::f32);
-    offers = ask();
+    found = offers(node, query, &reason);
   }
-  if (offers.empty()) {
+  if (found.empty()) {
     throw ConfigError(
         node.mark, fmt::format("layer \"{}\": {} ({}) is not available on {}: {}", node.layer,
                                node.op->describe(), to_string(query.pass), backend.name(), reason));
   }
-  const OfferChoice choice = choose_(query, offers);
-  DAYBREAK_ASSERT(choice.index < offers.size());
-  return {std::move(offers[choice.index]), choice.seconds};
+  const OfferChoice choice = choose_(query, found);
+  DAYBREAK_ASSERT(choice.index < found.size());
+  return {std::move(found[choice.index]), choice.seconds};
 }
 
 PlanStep& PlanBuilder::add_step(const GraphNode& node, Pass pass, const ChosenOffer& offer) {

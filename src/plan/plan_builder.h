@@ -17,12 +17,13 @@ struct ChosenOffer : KernelOffer {
 class PlanBuilder {
  public:
   PlanBuilder(const Graph& graph, Backend& backend, const PlanRequest& request,
-              ParamLayouts& layouts, const OfferChooser& choose);
+              ParamLayouts& layouts, const OfferChooser& choose, const JoinChooser& join);
 
   const Graph& graph;
   Backend& backend;
   const PlanRequest& request;
   ParamLayouts& layouts;
+  const JoinChooser& join;  ///< may be empty
   Plan plan;
   std::vector<GraphNode> nodes;  ///< fused, without those no kept value depends on
   std::vector<DType> dtypes;     ///< by node: what it computes in
@@ -42,6 +43,10 @@ class PlanBuilder {
 
   /// The desc parameters are stored in, or plain while nobody has decided.
   std::vector<TensorDesc> param_descs(const GraphNode& node) const;
+  /// False while nobody has decided for one of them.
+  bool params_fixed(const GraphNode& node) const;
+  /// How parameter `index` will be stored if that offer decides it.
+  TensorDesc stored_desc(const GraphNode& node, std::size_t index, const KernelOffer& offer) const;
   /// Parameter `index` of a node as an offer wants it. The first to ask decides how it is stored.
   /// One that is wanted in 16 bits is read from its rounded copy where the backend keeps one.
   TensorId weight_as(const GraphNode& node, std::size_t index, const KernelOffer& offer, Pass pass);
@@ -54,6 +59,9 @@ class PlanBuilder {
   /// With floating inputs in the node's type: the plan converts values that are of another.
   KernelQuery query(const GraphNode& node, Pass pass) const;
   DType dtype_of(const GraphNode& node) const { return dtypes[&node - nodes.data()]; }
+  /// What the backend has; its errors get the layer's name.
+  std::vector<KernelOffer> offers(const GraphNode& node, const KernelQuery& query,
+                                  std::string* reason);
   ChosenOffer choose(const GraphNode& node, const KernelQuery& query);
   PlanStep& add_step(const GraphNode& node, Pass pass, const ChosenOffer& offer);
   TensorId workspace(const KernelOffer& offer, const GraphNode& node);
@@ -64,7 +72,6 @@ class PlanBuilder {
   DType param_dtype() const;
   TensorId param_tensor(std::vector<TensorId>& known, ParamId param, Place place);
   bool reads_rounded(ParamId param, DType wanted) const;
-  TensorDesc stored_desc(const GraphNode& node, std::size_t index, const KernelOffer& offer) const;
 
   const OfferChooser& choose_;
   std::vector<std::vector<TensorId>> versions_;          // by value
@@ -75,6 +82,9 @@ class PlanBuilder {
 /// "nchw -> nChw16c", "f32 -> bf16": what a reorder step is called in tables.
 std::string reorder_name(const Backend& backend, const TensorDesc& from, const TensorDesc& to);
 
+/// Where batch norm `index` can leave its output to the convolution that reads it, asks
+/// PlanBuilder::join whether it should, and changes both nodes. Its input has been planned.
+void join_on_load(PlanBuilder& builder, std::size_t index);
 /// Appends the forward steps; returns the aux tensor of every node (kNone without).
 std::vector<TensorId> plan_forward(PlanBuilder& builder);
 /// Appends the backward steps.

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "ops/batchnorm.h"
+#include "ops/conv2d.h"
 #include "ops/reshape.h"
 #include "plan/plan_builder.h"
 
@@ -50,7 +53,25 @@ TensorId statistics_of(PlanBuilder& builder, const GraphNode& node) {
   return kNone;
 }
 
-TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
+bool is_deferred(const GraphNode& node) {
+  return node.op->kind() == OpKind::batchnorm && static_cast<const BatchNorm&>(*node.op).deferred;
+}
+
+// What the norm in front has saved for this node to apply on load; kNone where it does not.
+TensorId loaded_from(const PlanBuilder& builder, const GraphNode& node,
+                     const std::vector<TensorId>& aux) {
+  if (node.op->kind() != OpKind::conv2d || !static_cast<const Conv2d&>(*node.op).loads) {
+    return kNone;
+  }
+  const auto norm =
+      std::find_if(builder.nodes.begin(), builder.nodes.end(),
+                   [&](const GraphNode& other) { return other.output == node.inputs[0]; });
+  return aux[static_cast<std::size_t>(norm - builder.nodes.begin())];
+}
+
+// `all_aux`: of the nodes before. Returns what backward will read of this one.
+TensorId plan_node(PlanBuilder& builder, const GraphNode& node,
+                   const std::vector<TensorId>& all_aux) {
   check_batchnorm(builder, node);
   KernelQuery query = builder.query(node, Pass::forward);
   const Shape& shape = builder.plan.shapes[node.output];
@@ -58,14 +79,15 @@ TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
   const ChosenOffer offer = builder.choose(node, query);
 
   std::vector<TensorId> x, w;
-  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+  const bool deferred = is_deferred(node);  // its reader is given its input
+  for (std::size_t i = 0; !deferred && i < node.inputs.size(); ++i) {
     x.push_back(builder.value_as(node.inputs[i], offer.inputs[i], node, Pass::forward));
   }
   for (std::size_t i = 0; i < node.params.size(); ++i) {
     w.push_back(builder.weight_as(node, i, offer, Pass::forward));
   }
-  const TensorId y = builder.new_tensor(node.layer, offer.output);
-  TensorId aux = kNone;
+  const TensorId y = deferred ? kNone : builder.new_tensor(node.layer, offer.output);
+  TensorId aux = loaded_from(builder, node, all_aux);
   if (offer.aux_bytes > 0 && builder.request.mode == Mode::train) {
     const int words = static_cast<int>((offer.aux_bytes + 3) / 4);
     aux = builder.new_tensor(node.layer + " aux",
@@ -80,6 +102,10 @@ TensorId plan_node(PlanBuilder& builder, const GraphNode& node) {
   step.y = y;
   step.aux = aux;
   step.workspace = workspace;
+  if (deferred) {
+    builder.set_value(node.output, builder.plan.value_tensor[node.inputs[0]]);
+    return aux;
+  }
   const TensorDesc kept = builder.in_dtype(offer.output, builder.dtype_of(node));
   builder.set_value(node.output, builder.converted(y, kept, node, Pass::forward));
   return aux;
@@ -94,7 +120,8 @@ std::vector<TensorId> plan_forward(PlanBuilder& builder) {
     if (is_identity(*node.op, builder.request.mode)) {
       plan_identity(builder, node);
     } else {
-      aux[i] = plan_node(builder, node);
+      join_on_load(builder, i);
+      aux[i] = plan_node(builder, node, aux);
     }
   }
   return aux;

@@ -124,8 +124,8 @@ void alias_in_place(Plan& plan, const Backend& backend) {
 }  // namespace
 
 Plan make_plan(const Graph& graph, Backend& backend, const PlanRequest& request,
-               ParamLayouts& layouts, const OfferChooser& choose) {
-  PlanBuilder builder(graph, backend, request, layouts, choose);
+               ParamLayouts& layouts, const OfferChooser& choose, const JoinChooser& join) {
+  PlanBuilder builder(graph, backend, request, layouts, choose, join);
   builder.plan.shapes = infer_shapes(graph, request);
   builder.nodes = needed_nodes(graph, request, backend);
   builder.dtypes = node_dtypes(builder.nodes, graph.values.size(), request.dtype);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ops/batchnorm.h"
 #include "ops/conv2d.h"
 #include "ops/conv2d_transpose.h"
 #include "ops/linear.h"
@@ -29,6 +30,8 @@ std::string op_text(const Op& op) {
     }
     case OpKind::linear:
       return fmt::format("linear{}", static_cast<const Linear&>(op).bias ? " bias" : "");
+    case OpKind::batchnorm:
+      return op.describe() + (static_cast<const BatchNorm&>(op).measured ? ", measured" : "");
     default:
       return std::string(to_string(op.kind()));
   }
@@ -58,6 +61,7 @@ std::string tune_key(const Backend& backend, const KernelQuery& query) {
     const auto& conv = static_cast<const Conv2d&>(*query.op);
     if (conv.act.kind != ActKind::none) key += fmt::format(", then {}", to_string(conv.act.kind));
     if (conv.chain && query.pass == Pass::backward_data) key += ", summed up for a norm";
+    if (conv.loads && query.pass != Pass::backward_data) key += ", norm on load";
   }
   if (!query.params_fixed) key += " (free)";
   return key;

@@ -219,7 +219,8 @@ PlanId Session::plan_for(const PlanRequest& request) {
   for (const auto& [known, id] : requests_) {
     if (same_plan(known, request)) return id;
   }
-  requests_.emplace_back(request, executor_->add_plan(request, chooser_->chooser()));
+  requests_.emplace_back(request,
+                         executor_->add_plan(request, chooser_->chooser(), chooser_->joiner()));
   return requests_.back().second;
 }
 

@@ -185,6 +185,37 @@ TEST_F(CudaOffers, ConvolutionsMeasureForNorms) {
   }
 }
 
+// What the plan leaves to a convolution: the norm has a row of numbers a channel, no tensor, and
+// the convolution room to make it.
+TEST_F(CudaOffers, NormsAreLeftToConvolutions) {
+  const Shape x{16, 24, 9, 7};
+  BatchNorm norm;
+  norm.act = {ActKind::relu};
+  norm.measured = norm.chained = norm.deferred = true;
+  Conv2d conv, plain;
+  plain.out_channels = conv.out_channels = 24;
+  conv.chain = conv.loads = true;
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    const auto only = [&](const Op& op, Pass pass) {
+      const KernelQuery query = plain_query(op, {x}, pass, Mode::train, dtype);
+      const std::vector<KernelOffer> offers = cuda().offers(query, nullptr);
+      EXPECT_EQ(offers.size(), 1u);
+      check_offer(op, query, offers.at(0));
+      return offers.at(0);
+    };
+    const KernelOffer left = only(norm, Pass::forward);
+    EXPECT_EQ(left.aux_bytes, BatchNorm::kDeferredRows * 24 * sizeof(float));
+    EXPECT_FALSE(left.in_place);
+    EXPECT_EQ(left.workspace_bytes, 0u);
+    for (const Pass pass : {Pass::forward, Pass::backward_weights}) {
+      const KernelOffer offer = only(conv, pass);
+      EXPECT_EQ(offer.reads.aux, pass == Pass::backward_weights);
+      EXPECT_GE(offer.workspace_bytes,
+                only(plain, pass).workspace_bytes + plain_desc(x, dtype).bytes);
+    }
+  }
+}
+
 // The plan's fuse_inference(): bias, residual and any activation behind a convolution.
 TEST_F(CudaOffers, ConvolutionsEndInSumsAndActivations) {
   const std::vector<Shape> shapes = {{2, 5, 6, 6}, {2, 7, 6, 6}};
@@ -305,17 +336,57 @@ TEST_F(CudnnOffers, EnginesThatFuse) {
   }
 }
 
+// Norms with relu that a convolution applies as it loads its input, in both passes that read it.
+// bf16 has no weight gradient for it, which is why plans are not asked there.
+TEST_F(CudnnOffers, EnginesThatApplyNormsOnLoad) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    int bare = 0, measuring = 0, weights = 0, all = 0;
+    for (const int channels : {64, 256}) {
+      for (const int size : {1, 3}) {
+        for (const int stride : {1, 2}) {
+          Conv2d conv = plain_conv(channels, size);
+          conv.stride_h = conv.stride_w = stride;
+          conv.chain = conv.loads = true;
+          const auto there = [&](Pass pass, const char* name) {
+            const std::vector<Shape> x = {{128, channels, 16, 16}};
+            const auto found = offers(2, conv, x, pass, Mode::train, dtype);
+            const KernelOffer* offer = find(found, name);
+            EXPECT_TRUE(offer == nullptr || offer->fused);
+            EXPECT_FALSE(found.front().fused) << "the parts come first";
+            return offer != nullptr;
+          };
+          bare += there(Pass::forward, "+load");
+          weights += there(Pass::backward_weights, "+load");
+          conv.measures = true;
+          measuring += there(Pass::forward, "+load+statistics");
+          ++all;
+        }
+      }
+    }
+    std::printf(
+        "cudnn: %s: of %d shapes norms on load %d, with statistics %d, weight gradients %d\n",
+        to_string(dtype), all, bare, measuring, weights);
+    EXPECT_EQ(bare, dtype == DType::f32 ? 0 : all);
+    EXPECT_EQ(measuring, dtype == DType::f32 ? 0 : all);
+    EXPECT_EQ(weights, dtype == DType::f16 ? all : 0);
+    EXPECT_EQ(cuda().loads_norms(dtype), weights == all);
+  }
+}
+
 // Those that are compiled beforehand are finished without a GPU; of those that cannot be, the parts
 // are made.
 TEST_F(CudnnOffers, EnginesThatFuseAreMadeOrTheirParts) {
   Conv2d conv = plain_conv(64, 3);
   conv.measures = conv.chain = true;
   const std::vector<Shape> x = {{128, 64, 16, 16}};
-  for (const DType dtype : {DType::bf16, DType::f16}) {
-    for (const Pass pass : {Pass::forward, Pass::backward_data}) {
-      for (const KernelOffer& offer : offers(2, conv, x, pass, Mode::train, dtype)) {
-        SCOPED_TRACE(offer.name);
-        EXPECT_NE(offer.make(), nullptr);
+  for (const bool loads : {false, true}) {
+    conv.loads = loads;
+    for (const DType dtype : {DType::bf16, DType::f16}) {
+      for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+        for (const KernelOffer& offer : offers(2, conv, x, pass, Mode::train, dtype)) {
+          SCOPED_TRACE(offer.name);
+          EXPECT_NE(offer.make(), nullptr);
+        }
       }
     }
   }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/philox.h"
+#include "ops/batchnorm.h"
 #include "ops/conv2d.h"
 #include "plan/executor.h"
 #include "plan/small_nets.h"
@@ -19,6 +20,7 @@ namespace daybreak {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 // Runs for a given time and nothing else.
 class Sleeper final : public Kernel {
@@ -180,6 +182,72 @@ TEST_F(Choose, ReplayWinsOverTheCache) {
   EXPECT_TRUE(choices_of_text("[1]").empty());
 }
 
+/// A norm and its convolution, apart and joined, that take given times.
+class ChooseJoin : public Choose {
+ protected:
+  ChooseJoin() {
+    loads_.out_channels = 4;
+    loads_.bias = false;
+    loads_.measures = loads_.chain = loads_.loads = true;
+    deferred_.act = norm_.act = {ActKind::relu};
+    deferred_.measured = norm_.measured = deferred_.deferred = true;
+  }
+  KernelAsk ask(const Op& op, int microseconds, bool fused = false) {
+    KernelAsk result{query_, {offer("kernel", microseconds)}};
+    result.query.op = &op;
+    result.offers[0].fused = fused;
+    if (op.kind() == OpKind::batchnorm) result.query.params = result.offers[0].params = {};
+    return result;
+  }
+  bool join(const ChooserOptions& options, int norm, int conv, int loads, bool fused = true) {
+    KernelChooser chooser(backend_, options);
+    const bool result = chooser.join({ask(norm_, norm), ask(conv_, conv)},
+                                     {ask(deferred_, 100), ask(loads_, loads, fused)});
+    taken_ = chooser.choices();
+    return result;
+  }
+
+  Conv2d loads_;
+  BatchNorm norm_, deferred_;
+};
+
+TEST_F(ChooseJoin, ComparesSums) {
+  EXPECT_FALSE(join(options(TuneMode::off), 10000, 10000, 2000));
+  EXPECT_FALSE(join(options(TuneMode::cached), 10000, 10000, 2000));
+  EXPECT_EQ(backend_.runs, 0);
+  EXPECT_TRUE(join(options(), 10000, 10000, 15000)) << "slower than the one, not than both";
+  const int runs = backend_.runs;
+  EXPECT_TRUE(join(options(TuneMode::cached), 10000, 10000, 15000));
+  EXPECT_TRUE(join(options(), 10000, 10000, 15000));
+  EXPECT_EQ(backend_.runs, runs) << "a second start measures nothing";
+}
+
+TEST_F(ChooseJoin, ASlowerKernelLeavesThemApart) {
+  EXPECT_FALSE(join(options(), 3000, 10000, 16000));
+}
+
+TEST_F(ChooseJoin, PartsAreNotWorthMeasuring) {
+  EXPECT_FALSE(join(options(), 10000, 10000, 2000, /*fused=*/false));
+  EXPECT_EQ(backend_.runs, 0);
+  EXPECT_TRUE(taken_.empty());
+}
+
+TEST_F(ChooseJoin, ReplayWins) {
+  EXPECT_TRUE(join(options(), 10000, 10000, 2000));
+  ChooserOptions resumed = options(TuneMode::off);
+  resumed.replay = choices_of_text(to_text(taken_));
+  EXPECT_TRUE(join(resumed, 10000, 10000, 2000));
+  resumed.replay.begin()->second = "apart";
+  resumed.mode = TuneMode::on;
+  EXPECT_FALSE(join(resumed, 10000, 10000, 2000));
+  resumed.replay.clear();
+  EXPECT_TRUE(join(resumed, 10000, 10000, 2000));
+  query_.op = &conv_;
+  resumed.replay[tune_key(backend_, query_)] = "kernel";
+  EXPECT_FALSE(join(resumed, 10000, 10000, 2000))
+      << "a checkpoint from before there was a question";
+}
+
 TEST_F(Choose, KeysTellAttributesApart) {
   const std::string key = tune_key(backend_, query_);
   conv_.dilation_h = 2;
@@ -197,6 +265,12 @@ TEST_F(Choose, KeysTellAttributesApart) {
   const std::string gradient = tune_key(backend_, query_);
   conv_.measures = conv_.chain = false;
   EXPECT_EQ(tune_key(backend_, query_), gradient) << "the same kernels as of a plain one";
+  conv_.loads = true;
+  EXPECT_THAT(tune_key(backend_, query_), HasSubstr("norm on load"));
+  query_.pass = Pass::forward;
+  EXPECT_THAT(tune_key(backend_, query_), HasSubstr("norm on load"));
+  query_.pass = Pass::backward_data;
+  EXPECT_THAT(tune_key(backend_, query_), Not(HasSubstr("norm on load")));
   const auto names = offer_names(backend_, {offer("a", 1), offer("a", 1), offer("b", 1)});
   EXPECT_EQ(names[0] + " #2", names[1]);
 }
@@ -207,9 +281,11 @@ struct TwiceJoining final : ForwardingBackend {
   bool measurable() const override { return true; }
   bool norms_with_sum(DType) const override { return true; }
   bool statistics_of_convs(DType) const override { return true; }
+  bool loads_norms(DType) const override { return true; }
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override {
     std::vector<KernelOffer> twice = inner_.offers(query, reason);
     if (!twice.empty()) twice.push_back(twice[0]);
+    if (!twice.empty()) twice.back().fused = true;
     return twice;
   }
 };
@@ -226,18 +302,25 @@ TEST(ChooseJoined, MeasuresConvolutionsWithTheirStatistics) {
   request.batch = 4;
   request.keep = {graph.loss};
   ParamLayouts layouts(graph.params.size());
-  const Plan plan = make_plan(graph, backend, request, layouts, chooser.chooser());
+  // Both ways are measured, and one of them is then planned.
+  const Plan plan = make_plan(graph, backend, request, layouts, chooser.chooser(),
+                              [&](const auto& apart, const auto& joined) {
+                                chooser.join(apart, joined);
+                                return true;
+                              });
   for (const PlanStep& step : plan.steps) {
     const bool conv = step.op.find("conv") == 0;
     EXPECT_TRUE(!conv || step.measured_seconds > 0.0) << step.layer;
   }
-  int statistics = 0, sums = 0;
+  int statistics = 0, sums = 0, on_load = 0;
   for (const auto& [key, kernel] : chooser.choices()) {
     statistics += key.find("with statistics") != std::string::npos;
     sums += key.find("summed up") != std::string::npos;
+    on_load += key.find("norm on load") != std::string::npos;
   }
-  EXPECT_EQ(statistics, 2);
+  EXPECT_EQ(statistics, 2 + 1) << "and where norm and convolution were to be joined";
   EXPECT_EQ(sums, 1);
+  EXPECT_EQ(on_load, 2 + 1);
 }
 
 void upload_something(Executor& executor, PlanId plan) {

@@ -49,6 +49,7 @@ void check_dataflow(const Plan& plan) {
     read(step.dy);
     if (step.kind == StepKind::accumulate) read(step.y);
     const bool forward = static_cast<std::size_t>(s) < plan.forward_steps;
+    if (step.op.find("norm on load") != std::string::npos) read(step.aux);
     if (!forward && step.kind == StepKind::op) {
       read(step.y);
       read(step.aux);
@@ -80,6 +81,7 @@ struct Joining final : ForwardingBackend {
   bool norms_in_place(DType) const override { return true; }
   bool norms_with_sum(DType) const override { return true; }
   bool statistics_of_convs(DType) const override { return true; }
+  bool loads_norms(DType) const override { return true; }
 };
 
 TEST(Planner, EveryReadFollowsItsWriteWhereMuchIsJoined) {
@@ -88,7 +90,10 @@ TEST(Planner, EveryReadFollowsItsWriteWhereMuchIsJoined) {
   for (const Graph& graph : small_nets()) {
     SCOPED_TRACE(graph.name);
     ParamLayouts layouts(graph.params.size());
-    check_dataflow(make_plan(graph, joining, train_request(graph), layouts, first));
+    for (const bool on_load : {false, true}) {
+      check_dataflow(make_plan(graph, joining, train_request(graph), layouts, first,
+                               [&](const auto&, const auto&) { return on_load; }));
+    }
   }
 }
 

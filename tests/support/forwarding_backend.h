@@ -25,6 +25,7 @@ class ForwardingBackend : public Backend {
   bool norms_in_place(DType dtype) const override { return inner_.norms_in_place(dtype); }
   bool norms_with_sum(DType dtype) const override { return inner_.norms_with_sum(dtype); }
   bool statistics_of_convs(DType dtype) const override { return inner_.statistics_of_convs(dtype); }
+  bool loads_norms(DType dtype) const override { return inner_.loads_norms(dtype); }
   bool fuses_into_conv(const Activation& act) const override { return inner_.fuses_into_conv(act); }
   bool keeps_rounded_weights(DType dtype) const override {
     return inner_.keeps_rounded_weights(dtype);

@@ -13,8 +13,9 @@ namespace {
 
 constexpr int kClasses = 10;
 
-Graph load(const std::string& path) {
-  NetworkSpec net = load_network("builtin:" + path);
+Graph load(const std::string& text) {
+  const bool path = text.find('\n') == std::string::npos;
+  NetworkSpec net = path ? load_network("builtin:" + text) : load_network_text(text, "net.yaml");
   use_placeholder_statistics(net.input);
   BuildOptions options;
   options.stand_in_classes = kClasses;
@@ -30,7 +31,7 @@ TrainRig::TrainRig(const std::string& net, Backend& backend, const Options& opti
   request.batch = options.batch;
   request.dtype = options.dtype;
   request.keep = {graph.loss, graph.prediction};
-  train_ = executor_.add_plan(request, options.choose);
+  train_ = executor_.add_plan(request, options.choose, options.join);
   request.mode = Mode::eval;
   request.keep = {graph.prediction};
   eval_ = executor_.add_plan(request);

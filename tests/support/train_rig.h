@@ -7,7 +7,7 @@
 
 namespace daybreak {
 
-/// A shipped network trained by hand on synthetic pictures that can be learned: every class has its
+/// A network trained by hand on synthetic pictures that can be learned: every class has its
 /// own pattern, under noise. Step `i` sees the same pictures on every backend.
 class TrainRig {
  public:
@@ -17,7 +17,9 @@ class TrainRig {
     float lr = 0.05f;
     LossScaling scaling{};
     OfferChooser choose{};  ///< of kernels for training; empty: the first
+    JoinChooser join{};     ///< empty: nothing that is a question
   };
+  /// `net`: the path of a shipped network, or the text of one.
   TrainRig(const std::string& net, Backend& backend, const Options& options);
 
   /// One SGD step with momentum; the loss before it.

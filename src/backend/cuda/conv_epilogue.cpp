@@ -4,10 +4,8 @@
 #include "backend/cuda/cudnn_graph.h"
 
 namespace daybreak::cuda {
-namespace {
 
-/// `slope`: of a leaky relu.
-Descriptor pointwise_attributes(cudnnPointwiseMode_t mode, double slope = 0.0) {
+Descriptor pointwise_attributes(cudnnPointwiseMode_t mode, double slope) {
   Descriptor attributes(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   attributes.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   attributes.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
@@ -17,6 +15,8 @@ Descriptor pointwise_attributes(cudnnPointwiseMode_t mode, double slope = 0.0) {
   attributes.finalize();
   return attributes;
 }
+
+namespace {
 
 /// Chains pointwise operations.
 class Chain {

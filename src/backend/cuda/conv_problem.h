@@ -38,7 +38,12 @@ struct ConvProblem {
   int pad_h = 0, pad_w = 0;
   int dilation_h = 1, dilation_w = 1;
   ConvDirection direction = ConvDirection::forward;
-  ConvEpilogue epilogue;  ///< as part of the same kernel; forward only
+  /// As part of the same kernel: x is made as it is loaded, relu(stored * scale + shift) with one
+  /// of each a channel, of `dtype`, and zeros around it; not for data gradients.
+  bool loads = false;
+  ConvEpilogue epilogue;  ///< as part of the same kernel
+
+  bool fuses() const { return loads || epilogue.any(); }
 
   auto operator<=>(const ConvProblem&) const = default;
 };

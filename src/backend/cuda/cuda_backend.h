@@ -19,7 +19,7 @@ class CudaBackend final : public Backend {
 
   std::string name() const override { return "cuda"; }
   std::string identity() const override;
-  int kernel_set() const override { return 5; }
+  int kernel_set() const override { return 6; }
   bool measurable() const override { return context_.has_device(); }
   bool supports(DType dtype) const override;
   std::vector<KernelOffer> offers(const KernelQuery& query, std::string* reason) override;
@@ -30,6 +30,8 @@ class CudaBackend final : public Backend {
     return dtype == DType::bf16 || dtype == DType::f16;
   }
   bool statistics_of_convs(DType) const override { return true; }
+  /// Other types have no engine for the weight gradient, which would have to make the output itself.
+  bool loads_norms(DType dtype) const override { return dtype == DType::f16; }
   bool fuses_into_conv(const Activation&) const override { return true; }
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override;
   std::string layout_name(Layout layout) const override;

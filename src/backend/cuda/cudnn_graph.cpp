@@ -101,10 +101,12 @@ std::shared_ptr<const ConvGraph> make_graph(const Context& context, const ConvPr
     sums = &made->keep(make_tensor(kBetween, forward ? problem.y : problem.x, DType::f32,
                                    problem.layout, TensorUse::between));
   }
+  const Descriptor& input = problem.loads ? add_prologue(problem, *made) : made->x;
   made->convolution = make_convolution(problem);
   made->operation = Descriptor(names.type);
   made->operation.set(names.conv, made->convolution);
-  made->operation.set(names.x, forward ? made->x : *sums);
+  const bool to_input = problem.direction == ConvDirection::backward_data;
+  made->operation.set(names.x, to_input ? *sums : input);
   made->operation.set(names.w, made->w);
   made->operation.set(names.y, forward ? *sums : made->y);
   const float alpha = 1.0f, beta = 0.0f;
@@ -221,8 +223,10 @@ std::optional<std::int64_t> promised_workspace(const Descriptor& config) {
   return bytes;
 }
 
-std::string plan_name(const ConvEpilogue& epilogue, std::int64_t engine) {
+std::string plan_name(const ConvProblem& problem, std::int64_t engine) {
+  const ConvEpilogue& epilogue = problem.epilogue;
   std::string name = "cudnn:eng" + std::to_string(engine);
+  if (problem.loads) name += "+load";
   if (epilogue.bias) name += "+bias";
   if (epilogue.residual) name += "+add";
   if (epilogue.act != ActKind::none) name += "+" + std::string(to_string(epilogue.act));
@@ -233,15 +237,16 @@ std::string plan_name(const ConvEpilogue& epilogue, std::int64_t engine) {
 
 // The plan of a configuration; null when cuDNN refuses it or it wants too much scratch.
 ConvPlanPtr make_plan(const Context& context, std::shared_ptr<const ConvGraph> graph,
-                      Descriptor config, std::int64_t engine, const ConvEpilogue& epilogue) {
+                      Descriptor config, std::int64_t engine, const ConvProblem& problem) {
   auto made = std::make_shared<ConvPlan>();
-  made->name = plan_name(epilogue, engine);
-  made->epilogue = epilogue;
+  made->name = plan_name(problem, engine);
+  made->loads = problem.loads;
+  made->epilogue = problem.epilogue;
   made->graph = std::move(graph);
   made->config = std::move(config);
   made->workspace_bytes = static_cast<std::size_t>(kMaxWorkspace);
   const std::optional<std::int64_t> promised =
-      epilogue.any() ? promised_workspace(made->config) : std::nullopt;
+      problem.fuses() ? promised_workspace(made->config) : std::nullopt;
   if (promised) {
     if (*promised < 0 || *promised > kMaxWorkspace) return nullptr;
     made->workspace_bytes = static_cast<std::size_t>(*promised);
@@ -310,8 +315,8 @@ Descriptor make_tensor(std::int64_t name, const Shape& shape, DType dtype, Layou
 }
 
 const Descriptor& ConvGraph::keep(Descriptor descriptor) {
-  epilogue.push_back(std::move(descriptor));
-  return epilogue.back();
+  joined.push_back(std::move(descriptor));
+  return joined.back();
 }
 
 void ConvGraph::append(Descriptor more) {
@@ -358,8 +363,8 @@ Descriptor ConvRunner::make_pack(const ConvTensors& tensors, void* workspace) co
   add(epilogue.chain, kNormInput, tensors.norm_input);
   add(epilogue.chain, kMean, tensors.mean);
   add(epilogue.chain, kInverse, tensors.inverse);
-  add(epilogue.chain, kScale, tensors.scale);
-  add(epilogue.chain, kShift, tensors.shift);
+  add(epilogue.chain || plan_->loads, kScale, tensors.scale);
+  add(epilogue.chain || plan_->loads, kShift, tensors.shift);
   add(epilogue.chain, kSumG, tensors.sum_g);
   add(epilogue.chain, kSumGx, tensors.sum_gx);
   for (int i = 0; i < 3; ++i) add(epilogue.chain, kUnused + i, tensors.unused[i]);
@@ -386,7 +391,7 @@ namespace {
 
 ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
   // Whoever measures compiles all of those that fuse.
-  const int limit = problem.epilogue.any() ? 2 : context.max_engines();
+  const int limit = problem.fuses() ? 2 : context.max_engines();
   const auto most = static_cast<std::size_t>(std::min(limit, context.max_engines()));
   ConvPlans answer;
   if (!context.has_device() && context.described_gpu() == nullptr) {
@@ -405,8 +410,7 @@ ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
         if (!engine || !acceptable(*engine, problem, context.allow_tf32)) continue;
         // One configuration per engine: its first is the best the heuristic knows.
         if (std::find(seen.begin(), seen.end(), engine->index) != seen.end()) continue;
-        ConvPlanPtr plan =
-            make_plan(context, graph, std::move(config), engine->index, problem.epilogue);
+        ConvPlanPtr plan = make_plan(context, graph, std::move(config), engine->index, problem);
         if (plan == nullptr) continue;
         plan->compiles = engine->compiles;
         seen.push_back(engine->index);

@@ -48,7 +48,7 @@ class Descriptor {
 /// The descriptors of a graph; kept alive as long as a plan made from it.
 struct ConvGraph {
   Descriptor x, w, y, convolution, operation;
-  std::deque<Descriptor> epilogue;  ///< tensors, attributes and operations of what follows
+  std::deque<Descriptor> joined;  ///< tensors, attributes and operations of what is fused
   std::vector<cudnnBackendDescriptor_t> operations;
   Descriptor graph;
 
@@ -59,9 +59,10 @@ struct ConvGraph {
 
 /// An engine that can run a problem.
 struct ConvPlan {
-  std::string name;  ///< "cudnn:eng47": the engine's global index; "+..." with an epilogue
+  std::string name;  ///< "cudnn:eng47": the engine's global index; "+..." for what it fuses
   std::size_t workspace_bytes = 0;
   bool compiles = false;  ///< a kernel, when it is finished
+  bool loads = false;  ///< as ConvProblem::loads
   ConvEpilogue epilogue;
   std::shared_ptr<const ConvGraph> graph;
   Descriptor config;
@@ -74,13 +75,13 @@ struct ConvPlan {
 };
 using ConvPlanPtr = std::shared_ptr<ConvPlan>;
 
-/// Addresses of a problem's tensors; those that its epilogue does not have are null.
+/// Addresses of a problem's tensors; those that it does not have are null.
 struct ConvTensors {
   void *x = nullptr, *w = nullptr, *y = nullptr;
   void *bias = nullptr, *residual = nullptr;
   void *sums = nullptr, *squares = nullptr;  ///< what statistics are made of
   /// Of a chain: the norm's input, its numbers of channels, sums of g and of g * xhat, and what
-  /// cuDNN writes besides.
+  /// cuDNN writes besides. Of ConvProblem::loads: scale and shift.
   void *norm_input = nullptr, *mean = nullptr, *inverse = nullptr;
   void *scale = nullptr, *shift = nullptr, *sum_g = nullptr, *sum_gx = nullptr;
   void* unused[3] = {};
@@ -117,8 +118,9 @@ class ConvPlanCache {
 };
 
 /// Up to Context::max_engines() engines for a problem, best guess first: deterministic ones that
-/// keep the precision of the type (no Winograd, no FFT; no TF32 unless the context allows it). With
-/// an epilogue the engines are proposed but not finished, as most of them compile their kernels.
+/// keep the precision of the type (no Winograd, no FFT; no TF32 unless the context allows it).
+/// Where they are to fuse, the engines are proposed but not finished, as most of them compile their
+/// kernels.
 const ConvPlans& find_conv_plans(const Context& context, const ConvProblem& problem);
 
 /// A GPU as cuDNN wants it described where there is none: an H100.
@@ -140,14 +142,20 @@ enum TensorName : std::int64_t {
   kShift,
   kSumG,
   kSumGx,
-  kUnused,        ///< and the two behind it
-  kBetween = 100  ///< and those behind it
+  kUnused,         ///< and the two behind it
+  kBetween = 100,  ///< and those behind it
+  kLoaded = 200    ///< and those behind it: on the way to the convolution's input
 };
 
 enum class TensorUse : std::uint8_t { stored, between };  // operations: never in memory
 Descriptor make_tensor(std::int64_t name, const Shape& shape, DType dtype, Layout layout,
                        TensorUse use = TensorUse::stored);
 
+/// `slope`: of a leaky relu.
+Descriptor pointwise_attributes(cudnnPointwiseMode_t mode, double slope = 0.0);
+
+/// Appends the operations of ConvProblem::loads; returns the convolution's input.
+const Descriptor& add_prologue(const ConvProblem& problem, ConvGraph& graph);
 /// Appends the operations that lead from the convolution's `sums` to graph.y (forward) or graph.x
 /// (data gradient), or to statistics.
 void add_epilogue(const ConvProblem& problem, const Descriptor& sums, ConvGraph& graph);

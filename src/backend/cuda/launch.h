@@ -47,6 +47,12 @@ struct NormGradient {
 void launch_norm_gradient(const Context& context, DType dtype, const NormGradient& call,
                           const ColumnShape& shape, float* workspace, float* totals);
 
+/// y = relu(norm(x)), as the norm itself would have made it, from what it has left when it was
+/// deferred: `saved` holds mean, inverse, scale and shift of each channel, the first four of
+/// BatchNorm::kDeferredRows. The last two are scale and shift of x in `dtype`, for engines.
+void launch_norm_output(const Context& context, DType dtype, const void* x, const float* saved,
+                        const ColumnShape& shape, void* y);
+
 /// Writes up to kFewBytes bytes that are taken at once.
 constexpr int kFewBytes = 256;
 void launch_put_bytes(const Context& context, void* to, const void* from, std::size_t count);
