@@ -95,6 +95,32 @@ def resnet18():
     return named(*layers, *head(512))
 
 
+class Bottleneck(nn.Module):
+    """ResNet's block of three convolutions, the stride in the 3x3 one (v1.5)."""
+
+    def __init__(self, cin, width, stride):
+        super().__init__()
+        self.relu = nn.ReLU(inplace=True)
+        self.conv1 = Conv(cin, width, 1, act=self.relu)
+        self.conv2 = Conv(width, width, 3, stride, act=self.relu)
+        self.conv3 = Conv(width, 4 * width, 1)
+        self.shortcut = nn.Identity() if cin == 4 * width else named(("conv1", Conv(cin, 4 * width, 1, stride)))
+
+    def forward(self, x):
+        return self.relu(self.conv3(self.conv2(self.conv1(x))) + self.shortcut(x))
+
+
+def resnet50():
+    layers, cin = [("stem", Conv(3, 64, 7, 2, act=nn.ReLU(inplace=True))), ("maxpool", nn.MaxPool2d(3, 2, 1))], 64
+    for i, (width, blocks, stride) in enumerate(((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)), 1):
+        stage = []
+        for b in range(blocks):
+            stage.append(Bottleneck(cin, width, stride if b == 0 else 1))
+            cin = 4 * width
+        layers.append((f"layer{i}", nn.Sequential(*stage)))
+    return named(*layers, *head(cin, 1000))
+
+
 class WideBody(nn.Module):
     def __init__(self, cin, cout, stride):
         super().__init__()
@@ -131,12 +157,14 @@ def wrn22(k=6):
     return named(*layers, ("last", last), *head(cin))
 
 
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 # name: (network, (mean, std) of the pictures, label smoothing)
 NETS = {
     "cifar10-darknet": (lambda: seed(32), CIFAR, 0.0),
     "cifar10-darknet-half": (lambda: seed(16), CIFAR, 0.0),
     "cifar10-resnet18": (resnet18, CIFAR, 0.0),
+    "resnet50": (resnet50, IMAGENET, 0.1),
     "wrn22": (wrn22, CIFAR, 0.0),
     "fashion-mnist": (fashion, ((0.2860,), (0.3530,)), 0.1),
 }
