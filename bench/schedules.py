@@ -1,0 +1,33 @@
+"""Learning rate and momentum, step by step, of the recipes that PyTorch's side of bench/gpu_table.py trains."""
+import math
+
+SLACK = 1e-6  # a border this little above a whole step is rounding
+
+
+def phases(stretches, per_epoch):
+    """[(lr, momentum)] of all steps. A stretch is (until, (lr, lr), (momentum, momentum)): its end in epochs from the
+    start of training, and what goes linearly from the first value to the second."""
+    steps, epochs_before = [], 0.0
+    for until, lr, momentum in stretches:
+        begin, length = len(steps), (until - epochs_before) * per_epoch
+        end = max(math.ceil(until * per_epoch - SLACK), begin + 1)
+        for step in range(begin, end):
+            t = min((step - begin) / length, 1.0)
+            steps.append((lr[0] + (lr[1] - lr[0]) * t, momentum[0] + (momentum[1] - momentum[0]) * t))
+        epochs_before = until
+    return steps
+
+
+def one_cycle(epochs, per_epoch, lr, div, tail, tail_div, momentum):
+    """fastai 0.7's cycle: up from lr / div and down again in equal times, then a tail to lr / div / tail_div."""
+    low, (high_momentum, low_momentum) = lr / div, momentum
+    top, cycle = epochs * (1 - tail) / 2, epochs * (1 - tail)
+    return phases([(top, (low, lr), (high_momentum, low_momentum)), (cycle, (lr, low), (low_momentum, high_momentum)),
+                   (epochs, (low, low / tail_div), (high_momentum, high_momentum))], per_epoch)
+
+
+def farthest(ours, theirs):
+    """The largest relative difference of two lists of tuples; infinite when they are not equally long."""
+    if len(ours) != len(theirs):
+        return math.inf
+    return max((abs(a - b) / max(abs(a), abs(b), 1e-12) for x, y in zip(ours, theirs) for a, b in zip(x, y)), default=0.0)
