@@ -1,11 +1,15 @@
-"""The networks of cfg/net in PyTorch, for bench/torch_train.py.
+"""The networks of cfg/net in PyTorch, and the files of weights that daybreak writes.
 
 Modules carry the names of daybreak's layers, so that state_dict() has the names of a weights file that
 daybreak wrote. Written for speed as a PyTorch user would: in-place activations, nn.Sequential.
 """
+import json
 from collections import OrderedDict
 
+import torch
 from torch import nn
+
+TYPES = {"F32": torch.float32, "U8": torch.uint8, "I32": torch.int32}
 
 
 class Conv(nn.Conv2d):
@@ -168,3 +172,17 @@ NETS = {
     "wrn22": (wrn22, CIFAR, 0.0),
     "fashion-mnist": (fashion, ((0.2860,), (0.3530,)), 0.1),
 }
+
+
+def read_state(path):
+    """The tensors of a safetensors file, one after the other so that memory stays small."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        base = file.tell()
+        for name, info in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = info["data_offsets"]
+            file.seek(base + begin)
+            data = bytearray(file.read(end - begin))
+            yield name, torch.frombuffer(data, dtype=TYPES[info["dtype"]]).reshape(info["shape"])
