@@ -82,8 +82,9 @@ def limit_of(measured, args):
 def measure(measured, args, store, deadline):
     """One measurement in a process of its own, which is ended with all it has started when its time is over."""
     wanted = [row for row in measured if row in args.rows]
-    seconds = min(limit_of(measured, args), deadline - time.time() - 5)
-    if seconds < LEAST:
+    limit = limit_of(measured, args)
+    seconds = min(limit, deadline - time.time() - 5)
+    if seconds < min(limit, LEAST):
         for row in wanted:
             store.fail(row, "the time was used up", time.time())
         return

@@ -203,7 +203,8 @@ def row_line(row, record, dry):
     if record is None:
         return f"| {row} | {title} | | | | {ends} | not measured |"
     if "failed" in record:
-        return f"| {row} | {title} | | | | {ends} | **failed**: {record['failed']} |"
+        reason = " ".join(record["failed"].replace("|", "/").split())
+        return f"| {row} | {title} | | | | {ends} | **failed**: {reason} |"
     cells = CELLS[row](record["values"])
     verdict = judge(row, math.nan if cells.value is None else cells.value, cells.problems, cells.faults)
     return f"| {row} | {title} | {cells.ours} | {cells.theirs} | {cells.ratio} | {ends} | {'dry: ' if dry else ''}{verdict} |"
