@@ -102,76 +102,20 @@ class Rows:
 
     # ---- rows a, e and d: steps on demand -----------------------------------------------------------------------
 
-    def steps(self, row, cell, variant):
-        """Alternating rounds of daybreak and PyTorch's modes; `row` "a" also gives row e."""
-        args, torch = self.args, Torch(self.args.python)
-        state = self.work / f"{cell.net}-{cell.precision}.safetensors"
-        self.daybreak.dump(cell, str(state))
-        workers, taken, notes = {}, {}, []
-        used = gpu_used_mib()
-        starts = {"daybreak": lambda: self.daybreak.start(cell)}
-        names = {"eager": "channels_last", "compiled": "compiled"}
-        for mode in args.modes:
-            starts[mode] = lambda m=mode: torch.start(cell, str(state), names[m], "glibc", args.threads, args.device)
-        for name, start in starts.items():
-            try:
-                workers[name] = start()
-                workers[name].steps(3)  # what is compiled and recorded is behind it then
-            except Failed as error:
-                if name == "daybreak":
-                    raise
-                workers.pop(name, None)
-                notes.append(f"PyTorch {name}: {error}")
-            now = gpu_used_mib()
-            taken[name], used = (now - used if now is not None and used is not None else None), now
-        commands = [self.daybreak.command(cell, "--paired")] + [workers[m].process.args for m in args.modes if m in workers]
-        notes.append("until the first step: " + ", ".join(f"{n} {w.cold_seconds:.1f} s" for n, w in workers.items()))
-        times = {name: [] for name in workers}
-        for pair in range(args.pairs):
-            for name, worker in workers.items():
-                times[name].append(worker.round(args.round_seconds))
-            if self.put_steps(row, cell, variant, workers, times, commands, notes, taken, pair + 1):
-                break
-        for worker in workers.values():
-            worker.close()
-
-    def put_steps(self, row, cell, variant, workers, times, commands, notes, taken, pairs):
-        """Puts what there is after a round; True when the time is over."""
-        over = self.left() < 3 * self.args.round_seconds * len(workers)
-        whole = over or pairs == self.args.pairs
-        if over and pairs < self.args.pairs:
-            notes = notes + [f"{pairs} of {self.args.pairs} rounds: the time was used up"]
-        tried = [{"losses": w.last["losses"]} for name, w in workers.items() if name != "daybreak"]
-        values = dict(times, batch=cell.batch)
-        judged = workers.get("compiled") or workers.get("eager")
-        if judged:
-            ours = workers["daybreak"].last["losses"]
-            values["losses_differ"], values["equal_work"] = check_losses(cell, ours, judged.last["losses"], tried)
-            notes = notes + ["first losses: " + "; ".join(f"{n} {', '.join(f'{x:.4f}' for x in w.last['losses'][:5])}"
-                                                          for n, w in workers.items())]
-        if row in self.args.rows:
-            self.put(row, variant, values, commands, notes, whole)
-        if row == "a" and "e" in self.args.rows:
-            sizes = {name: peak_bytes(w.last, self.args.device) for name, w in workers.items()}
-            seen = [f"{name} {mib:,} MiB" for name, mib in taken.items() if mib is not None]
-            told = ["taken of the GPU by nvidia-smi, contexts and libraries too: " + ", ".join(seen)] if seen else []
-            self.put("e", variant, sizes, commands, told, whole)
-        return over
-
     def seed_steps(self):
         cell = Cell(self.args.net, self.args.batch, self.args.precision)
-        self.steps("a", cell, f"{cell.precision}, batch {cell.batch}")
+        Rounds(self, "a", cell).measure()
 
     def resnet_steps(self):
         for precision in self.args.resnet_precisions:
             cell = Cell("resnet50", self.args.resnet_batch, precision)
-            variant = f"{precision}, batch {cell.batch}"
             self.began = time.time()
-            self.store.put({"row": "d", "variant": variant, "failed": "not finished"})
+            rounds = Rounds(self, "d", cell)
+            self.store.put({"row": "d", "variant": rounds.variant, "failed": "not finished"})
             try:
-                self.steps("d", cell, variant)
+                rounds.measure()
             except Failed as error:
-                self.store.put({"row": "d", "variant": variant, "failed": str(error)})
+                self.store.put({"row": "d", "variant": rounds.variant, "failed": str(error)})
 
     # ---- rows b and f: the one-cycle ----------------------------------------------------------------------------
 
@@ -240,15 +184,16 @@ class Rows:
         fresh = self.work / "fresh-cache"
         shutil.rmtree(fresh, ignore_errors=True)  # nothing is tuned for the first run
         env = dict(self.env, XDG_CACHE_HOME=str(fresh))
-        values, commands = {"first": [], "cached": [], "torch": [], "curve_differs": 0.0}, []
+        values = {"first": [], "cached": [], "torch": [], "curve_differs": 0.0}
         variant = f"{args.precision}, batch {args.airbench_batch}"
         for pair in range(args.process_pairs + 1):
-            began = time.time()
+            began, whole = time.time(), pair == args.process_pairs
             ours = self.train("airbench", "cfg/solver/airbench94.yaml", max(1, pair), {"batch": args.airbench_batch}, env)
             values["cached" if pair else "first"].append(ours)
             ours.pop("samples")
             curve, command = ours.pop("curve"), ours.pop("command")
             if pair == 0:
+                self.put("c", variant, values, [command], whole=False)
                 continue
             theirs_command = [args.python, ROOT / "bench/torch_airbench.py", "--data", self.data / "cifar-10-batches-bin",
                               "--device", args.device, "--precision", args.precision, "--threads", args.threads, "--batch",
@@ -256,12 +201,87 @@ class Rows:
             theirs = self.run_torch("airbench-torch", theirs_command)
             values["torch"].append(theirs)
             values["curve_differs"] = max(values["curve_differs"], schedules.farthest(curve, theirs.pop("curve")))
-            commands, notes = [command, theirs_command], [losses_text(ours, [(x,) for x in theirs["losses"]])]
-            if pair < args.process_pairs and self.left() < 1.3 * (time.time() - began):
+            notes = [losses_text(ours, [(x,) for x in theirs["losses"]])]
+            over = not whole and self.left() < 1.3 * (time.time() - began)
+            if over:
                 notes.append(f"{pair} of {args.process_pairs} pairs: the time was used up")
-                return self.put("c", variant, values, commands, notes)
-            self.put("c", variant, values, commands, notes, whole=pair == args.process_pairs)
-        return None
+            self.put("c", variant, values, [command, theirs_command], notes, whole=whole or over)
+            if over:
+                break
+
+
+class Rounds:
+    """Alternating rounds of daybreak and PyTorch's modes on one cell; row "a" also gives row e."""
+
+    MODES = {"eager": "channels_last", "compiled": "compiled"}  # as bench/torch_train.py calls them
+
+    def __init__(self, rows, row, cell):
+        self.rows, self.args, self.row, self.cell = rows, rows.args, row, cell
+        self.variant = f"{cell.precision}, batch {cell.batch}"
+        self.state = str(rows.work / f"{cell.net}-{cell.precision}.safetensors")
+        self.workers, self.times, self.taken, self.notes = {}, {}, {}, []
+
+    def measure(self):
+        """What compiles comes last: when the time ends before it does, the others have been measured."""
+        self.rows.daybreak.dump(self.cell, self.state)
+        self.start("daybreak", lambda: self.rows.daybreak.start(self.cell))
+        torch = Torch(self.args.python)
+        for mode in sorted(self.args.modes, reverse=True):
+            if mode == "compiled":
+                self.round()
+                self.put(whole=False)
+            self.start(mode, lambda m=mode: torch.start(self.cell, self.state, self.MODES[m], "glibc", self.args.threads,
+                                                        self.args.device))
+        self.times = {}
+        for pair in range(1, self.args.pairs + 1):
+            self.round()
+            over = pair < self.args.pairs and self.rows.left() < 3 * self.args.round_seconds * len(self.workers)
+            if over:
+                self.notes.append(f"{pair} of {self.args.pairs} rounds: the time was used up")
+            self.put(whole=over or pair == self.args.pairs)
+            if over:
+                break
+        for worker in self.workers.values():
+            worker.close()
+
+    def start(self, name, make):
+        """A worker behind all that is compiled, searched for and recorded; a mode of PyTorch may fail."""
+        used = gpu_used_mib()
+        try:
+            worker = make()
+            worker.steps(3)
+            self.workers[name] = worker
+            self.notes.append(f"{name}: {worker.cold_seconds:.1f} s until its second step")
+        except Failed as error:
+            if name == "daybreak":
+                raise
+            self.notes.append(f"PyTorch {name} did not run: {error}")
+        if used is not None:
+            self.taken[name] = (gpu_used_mib() or used) - used
+
+    def round(self):
+        for name, worker in self.workers.items():
+            self.times.setdefault(name, []).append(worker.round(self.args.round_seconds))
+
+    def commands(self):
+        return [worker.process.args for worker in self.workers.values()]
+
+    def put(self, whole):
+        lists = {name: worker.last["losses"] for name, worker in self.workers.items()}
+        values, notes = dict(self.times, batch=self.cell.batch), list(self.notes)
+        judged = lists.get("compiled") or lists.get("eager")
+        if judged:
+            tried = [{"losses": losses} for name, losses in lists.items() if name != "daybreak"]
+            values["losses_differ"], values["equal_work"] = check_losses(self.cell, lists["daybreak"], judged, tried)
+            notes.append("first losses: " + "; ".join(f"{name} {', '.join(f'{x:.4f}' for x in losses[:5])}"
+                                                      for name, losses in lists.items()))
+        if self.row in self.args.rows:
+            self.rows.put(self.row, self.variant, values, self.commands(), notes, whole)
+        if self.row == "a" and "e" in self.args.rows:
+            sizes = {name: peak_bytes(worker.last, self.args.device) for name, worker in self.workers.items()}
+            seen = ", ".join(f"{name} {mib:,} MiB" for name, mib in self.taken.items())
+            told = [f"taken of the GPU by nvidia-smi, contexts and libraries too: {seen}"] if seen else []
+            self.rows.put("e", self.variant, sizes, self.commands(), told, whole)
 
 
 def sample(pid, watch, over):

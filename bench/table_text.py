@@ -158,19 +158,21 @@ def cycle_cells(values):
 def process_cells(values):
     """Row c: whole processes, once with nothing tuned before, then with the choices of the first run."""
     first, cached, theirs = values.get("first", []), values.get("cached", []), values.get("torch", [])
-    if not cached or not theirs:
-        return Cells(problems=["not both have run"])
     seconds = {name: [r["whole_seconds"] for r in runs] for name, runs in
-               (("first", first), ("cached", cached), ("torch", theirs)) if runs}
-    ours = f"{spread(seconds['cached'], 1)} s" + (f"<br>first {spread(seconds['first'], 1)} s" if first else "")
-    ours += f"<br>{mean_accuracy(cached):.2f} %, views {mean_accuracy(cached, 'tta'):.2f} %"
-    other = f"{spread(seconds['torch'], 1)} s<br>{mean_accuracy(theirs):.2f} %, views {mean_accuracy(theirs, 'tta'):.2f} %"
-    middle = {name: statistics.median(s) for name, s in seconds.items()}
+               (("first", first), ("cached", cached), ("torch", theirs))}
+    ours = "<br>".join(f"{name} {process_text(runs)}" for name, runs in (("first", first), ("cached", cached)) if runs)
+    if not cached or not theirs:
+        return Cells(ours, problems=["not both have run"])
+    middle = {name: statistics.median(s) for name, s in seconds.items() if s}
     value = middle["cached"] / middle["torch"]
     shown = f"{value:.2f}" + (f"<br>first {middle['first'] / middle['torch']:.2f}" if first else "")
     apart = mean_accuracy(cached, "tta") - mean_accuracy(theirs, "tta")
     faults = [f"accuracy over views is lower by {-apart:.2f}"] if apart < -MOST_APART else []
-    return Cells(ours, other, shown, value, same_recipe(values), faults)
+    return Cells(ours, process_text(theirs), shown, value, same_recipe(values), faults)
+
+
+def process_text(runs):
+    return f"{spread([r['whole_seconds'] for r in runs], 1)} s, {mean_accuracy(runs):.2f} %, views {mean_accuracy(runs, 'tta'):.2f} %"
 
 
 def host_cells(values):
