@@ -51,9 +51,9 @@ def log_rows(run):
 
 
 def read_curve(run):
-    """[(lr, momentum)] of the steps that a run took."""
+    """[(step, lr, momentum)] that a run wrote."""
     with open(run / "steps.csv", newline="", encoding="utf-8") as file:
-        return [(float(row["lr"]), float(row["momentum"])) for row in csv.DictReader(file)]
+        return [(int(row["step"]), float(row["lr"]), float(row["momentum"])) for row in csv.DictReader(file)]
 
 
 class Rows:
@@ -151,7 +151,7 @@ class Rows:
         differs = schedules.farthest(ours.pop("curve"), theirs.pop("curve"))
         values.update(mode=mode, torch=[theirs], curve_differs=differs)
         notes += [f"{mode}: {theirs['warmup_seconds']:.1f} s of compiling and recording are not in its training's seconds",
-                  f"lr and momentum of all {theirs['steps']} steps agree within {differs:.1g}",
+                  f"lr and momentum of all {theirs['steps']} steps agree within {differs:.1g}, relative",
                   "both start from daybreak's initial weights; daybreak also writes its checkpoints every epoch",
                   losses_text(ours, theirs["epochs"])]
         self.put("b", variant, values, commands + [command], notes)

@@ -26,8 +26,16 @@ def one_cycle(epochs, per_epoch, lr, div, tail, tail_div, momentum):
                    (epochs, (low, low / tail_div), (high_momentum, high_momentum))], per_epoch)
 
 
-def farthest(ours, theirs):
-    """The largest relative difference of two lists of tuples; infinite when they are not equally long."""
-    if len(ours) != len(theirs):
-        return math.inf
-    return max((abs(a - b) / max(abs(a), abs(b), 1e-12) for x, y in zip(ours, theirs) for a, b in zip(x, y)), default=0.0)
+def farthest(points, steps):
+    """The largest relative difference between what a run wrote and a schedule. `points`: (step, lr, momentum), a long
+    run's are means over the steps since the point before; `steps`: as above. Infinite when they do not cover each other."""
+    begin, worst, longest = 0, 0.0, 0
+    for step, *values in points:
+        if not begin < step <= len(steps):
+            return math.inf
+        longest = max(longest, step - begin)
+        for at, value in enumerate(values):
+            mean = math.fsum(s[at] for s in steps[begin:step]) / (step - begin)
+            worst = max(worst, abs(value - mean) / max(abs(value), abs(mean), 1e-12))
+        begin = step
+    return worst if len(steps) - begin < max(1, longest) else math.inf

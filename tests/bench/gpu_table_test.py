@@ -174,10 +174,15 @@ class Schedules(unittest.TestCase):
         self.assertEqual(steps[109][0], 1.5)
         self.assertEqual(steps[144][0], 1.3677)
 
-    def test_difference(self):
-        self.assertEqual(schedules.farthest([(1.0, 2.0)], [(1.0, 2.0)]), 0.0)
-        self.assertAlmostEqual(schedules.farthest([(1.0, 2.0)], [(1.0, 1.0)]), 0.5)
-        self.assertEqual(schedules.farthest([(1.0, 2.0)], []), float("inf"))
+    def test_difference_from_what_a_run_wrote(self):
+        steps = [(1.0, 0.9), (3.0, 0.9), (5.0, 0.7), (7.0, 0.7), (9.0, 0.5)]
+        each = [(i + 1, *step) for i, step in enumerate(steps)]
+        self.assertEqual(schedules.farthest(each, steps), 0.0)
+        self.assertAlmostEqual(schedules.farthest(each[:4] + [(5, 10.0, 0.5)], steps), 0.1)
+        # Thinned: means of two steps; the last step is not written yet.
+        self.assertEqual(schedules.farthest([(2, 2.0, 0.9), (4, 6.0, 0.7)], steps), 0.0)
+        for points in ([], each[:4], [(2, 2.0, 0.9)], each + [(6, 9.0, 0.5)], [(4, 4.0, 0.8), (2, 2.0, 0.9)]):
+            self.assertEqual(schedules.farthest(points, steps), float("inf"))
 
 
 @unittest.skipIf(Image is None, "no Pillow; set DAYBREAK_PYTHON to a Python that has it")
