@@ -222,27 +222,34 @@ class Rounds:
         self.workers, self.times, self.taken, self.notes = {}, {}, {}, []
 
     def measure(self):
+        try:
+            self.start_all()
+            self.times = {}
+            for pair in range(1, self.args.pairs + 1):
+                self.round()
+                over = pair < self.args.pairs and self.rows.left() < 3 * self.args.round_seconds * len(self.workers)
+                if over:
+                    self.notes.append(f"{pair} of {self.args.pairs} rounds: the time was used up")
+                self.put(whole=over or pair == self.args.pairs)
+                if over:
+                    break
+            for worker in self.workers.values():
+                worker.close()
+        finally:  # the next cell needs the memory
+            for worker in self.workers.values():
+                worker.kill()
+
+    def start_all(self):
         """What compiles comes last: when the time ends before it does, the others have been measured."""
         self.rows.daybreak.dump(self.cell, self.state)
         self.start("daybreak", lambda: self.rows.daybreak.start(self.cell))
-        torch = Torch(self.args.python)
+        torch = Torch(self.args.python, self.rows.store.read()["about"].get("torch"))
         for mode in sorted(self.args.modes, reverse=True):
             if mode == "compiled":
                 self.round()
                 self.put(whole=False)
             self.start(mode, lambda m=mode: torch.start(self.cell, self.state, self.MODES[m], "glibc", self.args.threads,
                                                         self.args.device))
-        self.times = {}
-        for pair in range(1, self.args.pairs + 1):
-            self.round()
-            over = pair < self.args.pairs and self.rows.left() < 3 * self.args.round_seconds * len(self.workers)
-            if over:
-                self.notes.append(f"{pair} of {self.args.pairs} rounds: the time was used up")
-            self.put(whole=over or pair == self.args.pairs)
-            if over:
-                break
-        for worker in self.workers.values():
-            worker.close()
 
     def start(self, name, make):
         """A worker behind all that is compiled, searched for and recorded; a mode of PyTorch may fail."""
@@ -252,7 +259,7 @@ class Rounds:
             worker.steps(3)
             self.workers[name] = worker
             self.notes.append(f"{name}: {worker.cold_seconds:.1f} s until its second step")
-        except Failed as error:
+        except Failed as error:  # the program has ended
             if name == "daybreak":
                 raise
             self.notes.append(f"PyTorch {name} did not run: {error}")

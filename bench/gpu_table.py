@@ -126,7 +126,7 @@ def describe(args, store):
     gpu = daybreak.gpu() if args.device == "cuda" else None
     machine = describe_machine(args.threads, gpu)
     store.about(device=gpu or machine["processor"], machine=machine, daybreak=daybreak.version,
-                torch=str(Torch(args.python).version), date=str(datetime.date.today()), dry=args.dry or args.device == "cpu")
+                torch=Torch(args.python).version or "", date=str(datetime.date.today()), dry=args.dry or args.device == "cpu")
 
 
 def main():
