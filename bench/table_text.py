@@ -54,7 +54,11 @@ class Store:
                 self.put({"row": row, "variant": record["variant"], "failed": reason})
 
     def about(self, **facts):
+        """What the records are of. Those of another device go into a file beside this one: no table mixes two."""
         data = self.read()
+        if data["records"] and any(data["about"].get(key) != facts.get(key) for key in ("device", "dry")):
+            os.replace(self.path, self.path.with_suffix(".other.json"))
+            data = self.read()
         data["about"].update(facts)
         self.write(data)
 

@@ -147,6 +147,15 @@ class Records(unittest.TestCase):
         self.assertIn("`run this`", text)
         self.assertNotIn("dry", text)
 
+    def test_devices_are_not_mixed(self):
+        self.store.about(device="one", dry=False)
+        self.store.put(record("a", STEPS))
+        self.store.about(device="one", dry=False, date="tomorrow")
+        self.assertEqual(len(self.records("a")), 1)
+        self.store.about(device="other", dry=False)
+        self.assertEqual(self.records("a"), [])
+        self.assertIn('"one"', self.store.path.with_suffix(".other.json").read_text())
+
     def test_a_dry_run_says_so_everywhere(self):
         self.store.about(dry=True)
         self.store.put(record("a", STEPS))
