@@ -1,5 +1,6 @@
 """CIFAR-10's binary files in the memory of a device, cut and mirrored there: what bench/torch_cycle.py and
 bench/torch_airbench.py train PyTorch with."""
+import functools
 import json
 import pathlib
 import resource
@@ -47,8 +48,14 @@ def cut(pictures, index, top, left, mirrored, edge):
     return pictures.pixels[index[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
+@functools.lru_cache
+def statistics(device):
+    """Mean and deviation on the device: sent once, because a copy from the host would wait for it in every step."""
+    return [torch.tensor(s, device=device).view(1, 3, 1, 1) for s in (MEAN, STD)]
+
+
 def normalised(pixels):
-    mean, std = (torch.tensor(s, device=pixels.device).view(1, 3, 1, 1) for s in (MEAN, STD))
+    mean, std = statistics(pixels.device)
     return (pixels.float() / 255 - mean) / std
 
 
