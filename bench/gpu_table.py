@@ -29,7 +29,7 @@ from workers import Daybreak, Torch, describe_machine
 LIMITS = {"ae": 170, "c": 110, "bf": 220, "d": 250}
 LEAST = 15  # seconds that are worth a start
 # Small sizes for a CPU: --dry
-DRY = {"net": "cifar10-darknet-half", "batch": 32, "resnet_batch": 2, "airbench_batch": 50, "epochs": 3, "lr": 0.01, "pairs": 2,
+DRY = {"net": "cifar10-darknet-half", "batch": 32, "resnet_batch": 2, "airbench_batch": 50, "epochs": 3, "lr": 0.002, "pairs": 2,
        "process_pairs": 1, "round_seconds": 1.0, "resnet_precisions": ["bf16", "f16"]}
 
 
