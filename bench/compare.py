@@ -27,6 +27,7 @@ from workers import ROOT, Daybreak, Failed, Torch, Watch, allocators, describe_m
 
 Cell = namedtuple("Cell", "net batch precision")
 NETS = ["cifar10-darknet", "cifar10-darknet-half", "cifar10-resnet18", "wrn22", "fashion-mnist"]
+MORE_NETS = ["resnet50"]  # by name only: of 224x224, so a batch of 128 takes a CPU minutes
 QUICK = [Cell("cifar10-darknet", 128, "f32"), Cell("cifar10-darknet", 128, "bf16"),
          Cell("cifar10-resnet18", 128, "f32"), Cell("wrn22", 128, "f32"), Cell("cifar10-darknet", 8, "f32"),
          Cell("cifar10-darknet", 256, "f32")]
@@ -41,7 +42,7 @@ def parse():
     parser.add_argument("--daybreak", default=str(ROOT / "build/release/daybreak"))
     parser.add_argument("--python", action="append", metavar="FILE",
                         help="an interpreter with PyTorch; repeatable (default: /usr/bin/python3, Debian's)")
-    parser.add_argument("--net", nargs="+", default=NETS, choices=NETS)
+    parser.add_argument("--net", nargs="+", default=NETS, choices=NETS + MORE_NETS)
     parser.add_argument("--batch", nargs="+", type=int, default=[8, 32, 128, 256])
     parser.add_argument("--precision", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16", "f16"])
     parser.add_argument("--quick", action="store_true", help=f"short rounds, and of the chosen cells only {len(QUICK)} typical ones")

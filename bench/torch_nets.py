@@ -1,11 +1,15 @@
-"""The networks of cfg/net in PyTorch, for bench/torch_train.py.
+"""The networks of cfg/net in PyTorch, and the files of weights that daybreak writes.
 
 Modules carry the names of daybreak's layers, so that state_dict() has the names of a weights file that
 daybreak wrote. Written for speed as a PyTorch user would: in-place activations, nn.Sequential.
 """
+import json
 from collections import OrderedDict
 
+import torch
 from torch import nn
+
+TYPES = {"F32": torch.float32, "U8": torch.uint8, "I32": torch.int32}
 
 
 class Conv(nn.Conv2d):
@@ -95,6 +99,32 @@ def resnet18():
     return named(*layers, *head(512))
 
 
+class Bottleneck(nn.Module):
+    """ResNet's block of three convolutions, the stride in the 3x3 one (v1.5)."""
+
+    def __init__(self, cin, width, stride):
+        super().__init__()
+        self.relu = nn.ReLU(inplace=True)
+        self.conv1 = Conv(cin, width, 1, act=self.relu)
+        self.conv2 = Conv(width, width, 3, stride, act=self.relu)
+        self.conv3 = Conv(width, 4 * width, 1)
+        self.shortcut = nn.Identity() if cin == 4 * width else named(("conv1", Conv(cin, 4 * width, 1, stride)))
+
+    def forward(self, x):
+        return self.relu(self.conv3(self.conv2(self.conv1(x))) + self.shortcut(x))
+
+
+def resnet50():
+    layers, cin = [("stem", Conv(3, 64, 7, 2, act=nn.ReLU(inplace=True))), ("maxpool", nn.MaxPool2d(3, 2, 1))], 64
+    for i, (width, blocks, stride) in enumerate(((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)), 1):
+        stage = []
+        for b in range(blocks):
+            stage.append(Bottleneck(cin, width, stride if b == 0 else 1))
+            cin = 4 * width
+        layers.append((f"layer{i}", nn.Sequential(*stage)))
+    return named(*layers, *head(cin, 1000))
+
+
 class WideBody(nn.Module):
     def __init__(self, cin, cout, stride):
         super().__init__()
@@ -131,12 +161,28 @@ def wrn22(k=6):
     return named(*layers, ("last", last), *head(cin))
 
 
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 # name: (network, (mean, std) of the pictures, label smoothing)
 NETS = {
     "cifar10-darknet": (lambda: seed(32), CIFAR, 0.0),
     "cifar10-darknet-half": (lambda: seed(16), CIFAR, 0.0),
     "cifar10-resnet18": (resnet18, CIFAR, 0.0),
+    "resnet50": (resnet50, IMAGENET, 0.1),
     "wrn22": (wrn22, CIFAR, 0.0),
     "fashion-mnist": (fashion, ((0.2860,), (0.3530,)), 0.1),
 }
+
+
+def read_state(path):
+    """The tensors of a safetensors file, one after the other so that memory stays small."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        base = file.tell()
+        for name, info in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = info["data_offsets"]
+            file.seek(base + begin)
+            data = bytearray(file.read(end - begin))
+            yield name, torch.frombuffer(data, dtype=TYPES[info["dtype"]]).reshape(info["shape"])

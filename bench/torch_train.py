@@ -32,9 +32,8 @@ def parse():
 ARGS = parse()
 os.environ["OMP_NUM_THREADS"] = str(ARGS.threads)
 import torch  # noqa: E402  (the thread count must be known before)
-from torch_nets import NETS  # noqa: E402
+from torch_nets import NETS, read_state  # noqa: E402
 
-TYPES = {"F32": torch.float32, "U8": torch.uint8, "I32": torch.int32}
 MOST_LOSSES = 20
 ON_GPU = ARGS.device == "cuda"
 SHORT = torch.float16 if ARGS.precision == "f16" else torch.bfloat16
@@ -43,20 +42,6 @@ SHORT = torch.float16 if ARGS.precision == "f16" else torch.bfloat16
 def taken_of_gpu():
     """Most bytes that PyTorch's allocator has held of the GPU, beside the driver's and the libraries' own."""
     return torch.cuda.max_memory_reserved() if ON_GPU else 0
-
-
-def read_state(path):
-    """The tensors of a safetensors file, one after the other so that memory stays small."""
-    with open(path, "rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        base = file.tell()
-        for name, info in header.items():
-            if name == "__metadata__":
-                continue
-            begin, end = info["data_offsets"]
-            file.seek(base + begin)
-            data = bytearray(file.read(end - begin))
-            yield name, torch.frombuffer(data, dtype=TYPES[info["dtype"]]).reshape(info["shape"])
 
 
 def load(net, statistics):

@@ -40,8 +40,11 @@ class Worker:
 
     def steps(self, count):
         """Mean seconds of a step over a round."""
-        self.process.stdin.write(f"{count}\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(f"{count}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended: reading says why
         self.last = self.read()
         self.step_seconds = sum(self.last["seconds"]) / count
         return self.step_seconds
@@ -54,6 +57,11 @@ class Worker:
         self.process.stdin.close()
         self.process.wait()
         self.errors.close()
+
+    def kill(self):
+        """Ends it wherever it is."""
+        self.process.kill()
+        self.process.wait()
 
 
 def allocators():
@@ -74,12 +82,17 @@ def environment(threads, preload=None):
 
 
 class Torch:
-    """A Python with PyTorch in it; `versions` is None when it has none."""
+    """A Python with PyTorch in it; `version` is None when it has none. A known version is not asked for again, which
+    takes seconds."""
 
-    def __init__(self, python):
-        self.python = python
+    def __init__(self, python, version=None):
+        self.python, self.version, self.compiles = python, version, True
+        if version is None:
+            self.ask()
+
+    def ask(self):
         code = "import torch, sys; print(torch.__version__, hasattr(torch, 'compile'), sys.version.split()[0])"
-        result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+        result = subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=False)
         words = result.stdout.split()
         self.version, self.compiles = (words[0], words[1] == "True") if len(words) == 3 else (None, False)
 

@@ -57,6 +57,7 @@ TEST(ShippedNets, HaveThePublishedNumbers) {
       {"cifar10-resnet18", 11'173'962, 20, 10},
       {"lenet", 61'706, 2, 10},
       {"mlp", 235'146, 0, 10},
+      {"resnet50", 25'557'032, 53, 1000},
       {"squeezenet1.1", 1'235'496, 26, 1000},
   };
   for (const Facts& facts : kFacts) {
@@ -69,18 +70,29 @@ TEST(ShippedNets, HaveThePublishedNumbers) {
   }
 }
 
-TEST(ShippedNets, TheSeedNetworkIsExact) {
-  const Graph graph = shipped("cifar10-darknet");
-  std::map<std::string, std::int64_t> by_part;
-  std::int64_t multiply_adds = 0;
-  for (const Param& param : graph.params) {
-    if (!is_trained(param.spec.role)) continue;
-    by_part[param.name.substr(0, param.name.find('.'))] += param.spec.shape.count();
-  }
+// Of convolutions and linear layers, for one picture.
+std::int64_t multiply_adds_of(const Graph& graph) {
+  std::int64_t sum = 0;
   for (const GraphNode& node : graph.nodes) {
     const OpKind kind = node.op->kind();
     if (kind != OpKind::conv2d && kind != OpKind::linear) continue;
-    multiply_adds += node.op->flops(std::vector{graph.values[node.inputs[0]].shape}) / 2;
+    sum += node.op->flops(std::vector{graph.values[node.inputs[0]].shape}) / 2;
+  }
+  return sum;
+}
+
+std::map<std::string, Shape> shapes_of(const Graph& graph) {
+  std::map<std::string, Shape> shapes;
+  for (const Value& value : graph.values) shapes[value.name] = value.shape;
+  return shapes;
+}
+
+TEST(ShippedNets, TheSeedNetworkIsExact) {
+  const Graph graph = shipped("cifar10-darknet");
+  std::map<std::string, std::int64_t> by_part;
+  for (const Param& param : graph.params) {
+    if (!is_trained(param.spec.role)) continue;
+    by_part[param.name.substr(0, param.name.find('.'))] += param.spec.shape.count();
   }
   // shared/semantics: stem, five groups, linear; 400.93 M multiply-adds.
   EXPECT_EQ(by_part["stem"], 928);
@@ -90,11 +102,10 @@ TEST(ShippedNets, TheSeedNetworkIsExact) {
   EXPECT_EQ(by_part["g4"], 9'054'208);
   EXPECT_EQ(by_part["g5"], 20'458'496);
   EXPECT_EQ(by_part["head"], 10'250);
-  EXPECT_NEAR(static_cast<double>(multiply_adds), 400.93e6, 5e3);
+  EXPECT_NEAR(static_cast<double>(multiply_adds_of(graph)), 400.93e6, 5e3);
   EXPECT_NEAR(static_cast<double>(graph.flops()), 0.80e9, 0.005e9);
   // Sides 32, 16, 16, 8, 4, 2 behind stem and groups.
-  std::map<std::string, Shape> shapes;
-  for (const Value& value : graph.values) shapes[value.name] = value.shape;
+  std::map<std::string, Shape> shapes = shapes_of(graph);
   EXPECT_EQ(shapes["stem"], (Shape{1, 32, 32, 32}));
   EXPECT_EQ(shapes["g1"], (Shape{1, 64, 16, 16}));
   EXPECT_EQ(shapes["g2"], (Shape{1, 128, 16, 16}));
@@ -126,6 +137,19 @@ TEST(ShippedNets, WideResNetIsThatOfFastai) {
   EXPECT_EQ(count_kind(graph, OpKind::conv2d), 1 + 18 + 3);
   EXPECT_EQ(count_kind(graph, OpKind::add), 9);
   EXPECT_EQ(graph.values[graph.prediction].shape.c, 10);
+}
+
+// The sums are those of torchvision's resnet50, whose strides lie in the 3x3 convolutions too.
+TEST(ShippedNets, ResNet50IsThatOfTorchvision) {
+  const Graph graph = shipped("resnet50");
+  EXPECT_EQ(multiply_adds_of(graph), 4'089'184'256);
+  EXPECT_EQ(count_kind(graph, OpKind::add), 16);
+  std::map<std::string, Shape> shapes = shapes_of(graph);
+  EXPECT_EQ(shapes["stem"], (Shape{1, 64, 112, 112}));
+  EXPECT_EQ(shapes["layer1.2"], (Shape{1, 256, 56, 56}));
+  EXPECT_EQ(shapes["layer2.0.conv1"], (Shape{1, 128, 56, 56}));
+  EXPECT_EQ(shapes["layer2.0.conv2"], (Shape{1, 128, 28, 28}));
+  EXPECT_EQ(shapes["layer4.2"], (Shape{1, 2048, 7, 7}));
 }
 
 TEST(ShippedNets, TheDefaultIsSmall) {
@@ -168,7 +192,8 @@ TEST(ShippedSolvers, EveryFileFitsItsNetworkAndData) {
     ASSERT_FALSE(config.spec.data.sources.empty());
     const int classes = static_cast<int>(config.spec.data.classes.size());
     const Graph graph = build_graph(config.net, {.classes = classes, .classes_source = "the data"});
-    EXPECT_EQ(graph.classes, classes);
+    // ImageNet's names come with its folders.
+    EXPECT_EQ(graph.classes, config.spec.data.name == "imagenet" ? 1000 : classes);
     EXPECT_NE(graph.loss, kNone);
   }
 }
@@ -218,9 +243,7 @@ TEST(ShippedNets, SqueezeNetHasTheNamesOfItsWeights) {
 }
 
 TEST(ShippedNets, SqueezeNetRoundsPoolsUp) {
-  const Graph graph = shipped("squeezenet1.1");
-  std::map<std::string, Shape> shapes;
-  for (const Value& value : graph.values) shapes[value.name] = value.shape;
+  std::map<std::string, Shape> shapes = shapes_of(shipped("squeezenet1.1"));
   EXPECT_EQ(shapes["features.0"], (Shape{1, 64, 113, 113}));
   EXPECT_EQ(shapes["features.2"], (Shape{1, 64, 56, 56}));
   EXPECT_EQ(shapes["features.5"], (Shape{1, 128, 28, 28}));
