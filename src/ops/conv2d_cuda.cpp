@@ -302,25 +302,62 @@ ConvCall for_engine(ConvCall call, const ConvPlanPtr& plan) {
   return call;
 }
 
-void add_engines(Context& context, const KernelQuery& query, const ConvCall& wanted, Offers& offers,
-                 std::string* reason) {
-  const ConvPlans& found = find_conv_plans(context, wanted.problem);
-  if (found.plans.empty()) refuse(reason, found.reason);
-  for (const ConvPlanPtr& plan : found.plans) {
-    const ConvCall call = for_engine(wanted, plan);
-    KernelOffer offer = conv_offer(query, call, plan->name);
-    offer.make = [&context, call, plan, name = query_name(query)] {
-      return make_kernel(context, call, plan, name);
-    };
-    offers.push_back(std::move(offer));
-  }
-}
-
 bool prepared(const Context& context, ConvPlan& plan) {
   try {
     return plan.finish(context);
   } catch (const DeviceError&) {
     return false;
+  }
+}
+
+/// A call and the engine for it; null: the plain kernel.
+struct Engine {
+  ConvCall call;
+  ConvPlanPtr plan;
+};
+
+/// An offer of the first engine. Engines are prepared when they are measured or taken, since making
+/// a plan costs milliseconds, and compiling its kernel a second: those behind the first stand in
+/// where cuDNN refuses it then.
+KernelOffer engine_offer(Context& context, const KernelQuery& query, std::vector<Engine> engines) {
+  const Engine& first = engines.front();
+  KernelOffer offer = conv_offer(query, first.call, first.plan ? first.plan->name : "own:direct");
+  for (const Engine& engine : engines) {
+    offer.workspace_bytes = std::max(offer.workspace_bytes, engine.call.room.bytes);
+  }
+  offer.fused = first.call.problem.fuses();
+  offer.slow_to_make = first.plan != nullptr && first.plan->compiles;
+  offer.make = [&context, engines = std::move(engines), name = query_name(query)] {
+    for (const auto& [call, plan] : engines) {
+      if (plan == nullptr || prepared(context, *plan))
+        return make_kernel(context, call, plan, name);
+    }
+    throw DeviceError(name + ": cuDNN has refused all engines that it had proposed");
+  };
+  return offer;
+}
+
+/// Those that run `wanted` in parts, best guess first, with the plain kernel, which is channels
+/// last, behind them.
+std::vector<Engine> plain_engines(Context& context, const ConvCall& wanted) {
+  std::vector<Engine> engines;
+  for (const ConvPlanPtr& plan : find_conv_plans(context, wanted.problem).plans) {
+    engines.push_back({for_engine(wanted, plan), plan});
+  }
+  if (wanted.problem.layout == kNhwc) engines.push_back({for_engine(wanted, nullptr), nullptr});
+  return engines;
+}
+
+void add_engines(Context& context, const KernelQuery& query, const ConvCall& wanted, Offers& offers,
+                 std::string* reason) {
+  const ConvPlans& found = find_conv_plans(context, wanted.problem);
+  if (found.plans.empty()) refuse(reason, found.reason);
+  const std::vector<Engine> engines = plain_engines(context, wanted);
+  for (std::size_t i = 0; i < found.plans.size(); ++i) {
+    std::vector<Engine> from = engines;
+    std::rotate(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(i),
+                from.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    offers.push_back(engine_offer(context, query, std::move(from)));
   }
 }
 
@@ -355,24 +392,15 @@ std::vector<ConvProblem> fused_problems(const ConvCall& wanted) {
 void add_fusing_engines(Context& context, const KernelQuery& query, const ConvCall& wanted,
                         Offers& offers) {
   if (wanted.transposed || context.max_engines() <= 1) return;
-  const std::vector<ConvPlanPtr>& plain = find_conv_plans(context, wanted.problem).plans;
-  const ConvPlanPtr first = plain.empty() ? nullptr : plain.front();
-  const ConvCall parts = for_engine(wanted, first);
+  const std::vector<Engine> parts = plain_engines(context, wanted);
   for (const ConvProblem& problem : fused_problems(wanted)) {
     ConvCall fused = wanted;
     fused.problem = problem;
     const std::vector<ConvPlanPtr>& plans = find_conv_plans(context, problem).plans;
     for (const ConvPlanPtr& plan : plans) {
-      const ConvCall call = for_engine(fused, plan);
-      KernelOffer offer = conv_offer(query, call, plan->name);
-      offer.workspace_bytes = std::max(call.room.bytes, parts.room.bytes);
-      offer.fused = true;
-      offer.slow_to_make = plan->compiles;
-      offer.make = [&context, call, plan, parts, first, name = query_name(query)] {
-        if (prepared(context, *plan)) return make_kernel(context, call, plan, name);
-        return make_kernel(context, parts, first, name);
-      };
-      offers.push_back(std::move(offer));
+      std::vector<Engine> engines = parts;
+      engines.insert(engines.begin(), {for_engine(fused, plan), plan});
+      offers.push_back(engine_offer(context, query, std::move(engines)));
     }
     if (!plans.empty()) return;
   }
@@ -397,12 +425,7 @@ Offers offers_of(Context& context, const KernelQuery& query, ConvCall call, std:
     add_engines(context, query, planes, offers, reason);
   }
   add_fusing_engines(context, query, call, offers);
-  const ConvCall alone = for_engine(call, nullptr);
-  KernelOffer direct = conv_offer(query, alone, "own:direct");
-  direct.make = [&context, alone, name = query_name(query)] {
-    return make_kernel(context, alone, nullptr, name);
-  };
-  offers.push_back(std::move(direct));
+  offers.push_back(engine_offer(context, query, {{for_engine(call, nullptr), nullptr}}));
   return offers;
 }
 

@@ -235,18 +235,21 @@ std::string plan_name(const ConvProblem& problem, std::int64_t engine) {
   return name;
 }
 
-// The plan of a configuration; null when cuDNN refuses it or it wants too much scratch.
+// The plan of a configuration; null when cuDNN refuses it or it wants too much scratch. A proposal
+// is left for whoever takes it to finish.
 ConvPlanPtr make_plan(const Context& context, std::shared_ptr<const ConvGraph> graph,
-                      Descriptor config, std::int64_t engine, const ConvProblem& problem) {
+                      Descriptor config, const EngineFacts& engine, const ConvProblem& problem,
+                      bool proposal) {
   auto made = std::make_shared<ConvPlan>();
-  made->name = plan_name(problem, engine);
+  made->name = plan_name(problem, engine.index);
+  made->compiles = engine.compiles;
   made->loads = problem.loads;
   made->epilogue = problem.epilogue;
   made->graph = std::move(graph);
   made->config = std::move(config);
   made->workspace_bytes = static_cast<std::size_t>(kMaxWorkspace);
   const std::optional<std::int64_t> promised =
-      problem.fuses() ? promised_workspace(made->config) : std::nullopt;
+      proposal ? promised_workspace(made->config) : std::nullopt;
   if (promised) {
     if (*promised < 0 || *promised > kMaxWorkspace) return nullptr;
     made->workspace_bytes = static_cast<std::size_t>(*promised);
@@ -389,8 +392,48 @@ void ConvRunner::run(const Context& context, const ConvTensors& tensors, void* w
 
 namespace {
 
+// Up to `most` plans, in the order of the heuristics. Engines that fuse are only proposed; of the
+// others the first that needs no compiler is finished, so that one is certain, and on a GPU the
+// rest is proposed, too: finishing takes milliseconds, compiling a second.
+void add_plans(const Context& context, const ConvProblem& problem, std::size_t most,
+               std::vector<ConvPlanPtr>& plans) {
+  const std::shared_ptr<const ConvGraph> graph = make_graph(context, problem);
+  std::vector<std::int64_t> seen;
+  bool certain = false;
+  // The two heuristics differ in their order; what both leave out stands in the fallback list.
+  for (cudnnBackendHeurMode_t mode :
+       {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
+    for (Descriptor& config : propose(context, graph->graph, mode)) {
+      if (plans.size() >= most) return;
+      const std::optional<EngineFacts> engine = engine_facts(config);
+      if (!engine || !acceptable(*engine, problem, context.allow_tf32)) continue;
+      // One configuration per engine: its first is the best the heuristic knows.
+      if (std::find(seen.begin(), seen.end(), engine->index) != seen.end()) continue;
+      const bool proposal =
+          problem.fuses() || (context.has_device() && (certain || engine->compiles));
+      ConvPlanPtr plan = make_plan(context, graph, std::move(config), *engine, problem, proposal);
+      if (plan == nullptr) continue;
+      certain |= !proposal;
+      seen.push_back(engine->index);
+      plans.push_back(std::move(plan));
+    }
+    if (!plans.empty()) return;
+  }
+}
+
+// Engines that compile come last: without measuring nobody waits for them.
+void put_certain_first(const Context& context, const ConvProblem& problem,
+                       std::vector<ConvPlanPtr>& plans) {
+  std::stable_partition(plans.begin(), plans.end(),
+                        [](const ConvPlanPtr& plan) { return !plan->compiles; });
+  if (problem.fuses()) return;
+  while (!plans.empty() && plans.front()->compiles && !plans.front()->finish(context)) {
+    plans.erase(plans.begin());
+  }
+}
+
 ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
-  // Whoever measures compiles all of those that fuse.
+  // Whoever measures prepares all of those that fuse.
   const int limit = problem.fuses() ? 2 : context.max_engines();
   const auto most = static_cast<std::size_t>(std::min(limit, context.max_engines()));
   ConvPlans answer;
@@ -398,32 +441,14 @@ ConvPlans ask_cudnn(const Context& context, const ConvProblem& problem) {
     answer.reason = "without a GPU there are no cuDNN engines";
     return answer;
   }
-  std::vector<std::int64_t> seen;
   try {
-    const std::shared_ptr<const ConvGraph> graph = make_graph(context, problem);
-    // The two heuristics differ in their order; what both leave out stands in the fallback list.
-    for (cudnnBackendHeurMode_t mode :
-         {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
-      for (Descriptor& config : propose(context, graph->graph, mode)) {
-        if (answer.plans.size() >= most) return answer;
-        const std::optional<EngineFacts> engine = engine_facts(config);
-        if (!engine || !acceptable(*engine, problem, context.allow_tf32)) continue;
-        // One configuration per engine: its first is the best the heuristic knows.
-        if (std::find(seen.begin(), seen.end(), engine->index) != seen.end()) continue;
-        ConvPlanPtr plan = make_plan(context, graph, std::move(config), engine->index, problem);
-        if (plan == nullptr) continue;
-        plan->compiles = engine->compiles;
-        seen.push_back(engine->index);
-        answer.plans.push_back(std::move(plan));
-      }
-      if (!answer.plans.empty()) return answer;
-    }
+    add_plans(context, problem, most, answer.plans);
+    put_certain_first(context, problem, answer.plans);
+    if (answer.plans.empty()) answer.reason = "no cuDNN engine fits";
   } catch (const DeviceError& error) {
     // cuDNN refuses some problems while they are described; another kernel has to serve them.
     answer.reason = error.what();
-    return answer;
   }
-  answer.reason = "no cuDNN engine fits";
   return answer;
 }
 

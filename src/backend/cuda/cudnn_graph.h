@@ -119,8 +119,8 @@ class ConvPlanCache {
 
 /// Up to Context::max_engines() engines for a problem, best guess first: deterministic ones that
 /// keep the precision of the type (no Winograd, no FFT; no TF32 unless the context allows it).
-/// Where they are to fuse, the engines are proposed but not finished, as most of them compile their
-/// kernels.
+/// Those that compile their kernels come last. On a GPU only the first is finished, and where they
+/// are to fuse none: ConvPlan::finish is for whoever measures or takes one.
 const ConvPlans& find_conv_plans(const Context& context, const ConvProblem& problem);
 
 /// A GPU as cuDNN wants it described where there is none: an H100.
