@@ -175,7 +175,8 @@ class Rows:
 
     def run_torch(self, name, command):
         out, seconds = self.call(name, command)
-        return dict(json.loads(out.strip().splitlines()[-1]), whole_seconds=seconds)
+        answer = [line for line in out.splitlines() if line.startswith("{")][-1]
+        return dict(json.loads(answer), whole_seconds=seconds)
 
     # ---- row c: whole processes ---------------------------------------------------------------------------------
 
@@ -241,7 +242,7 @@ class Rounds:
 
     def start_all(self):
         """What compiles comes last: when the time ends before it does, the others have been measured."""
-        self.rows.daybreak.dump(self.cell, self.state)
+        self.rows.daybreak.dump(self.cell, self.state, "--tune", "off")  # so that the start's seconds are with it
         self.start("daybreak", lambda: self.rows.daybreak.start(self.cell))
         torch = Torch(self.args.python, self.rows.store.read()["about"].get("torch"))
         for mode in sorted(self.args.modes, reverse=True):

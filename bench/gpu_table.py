@@ -129,6 +129,13 @@ def describe(args, store):
                 torch=Torch(args.python).version or "", date=str(datetime.date.today()), dry=args.dry or args.device == "cpu")
 
 
+def write_table(work, store):
+    """Brings table.md up to date, so that a run that is killed leaves one; returns its text."""
+    text = table_text.table(store.read())
+    (work / "table.md").write_text(text, encoding="utf-8")
+    return text
+
+
 def main():
     args = parse()
     work = pathlib.Path(args.work)
@@ -145,10 +152,9 @@ def main():
         for measured, _ in gpu_rows.MEASUREMENTS:
             if set(measured) & set(args.rows):
                 measure(measured, args, store, deadline)
+                write_table(work, store)
     finally:
-        text = table_text.table(store.read())
-        (work / "table.md").write_text(text, encoding="utf-8")
-        print("\n" + text, flush=True)
+        print("\n" + write_table(work, store), flush=True)
     missing = [r["row"] for r in store.read()["records"] if "failed" in r and r["row"] in args.rows]
     return 1 if missing else 0
 

@@ -30,13 +30,13 @@ class Worker:
         self.step_seconds = self.last["seconds"][-1]
 
     def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            self.process.wait()
-            self.errors.seek(0)
-            lines = self.errors.read().strip().splitlines() or [f"exit code {self.process.returncode}"]
-            raise Failed(lines[-1].strip()[:200])
-        return json.loads(line)
+        for line in iter(self.process.stdout.readline, ""):
+            if line.startswith("{"):  # and not what a compiler has to say
+                return json.loads(line)
+        self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines() or [f"exit code {self.process.returncode}"]
+        raise Failed(lines[-1].strip()[:200])
 
     def steps(self, count):
         """Mean seconds of a step over a round."""
@@ -114,8 +114,8 @@ class Daybreak:
         return [self.binary, "bench", "train", str(ROOT / f"cfg/net/{cell.net}.yaml"), "--batch", str(cell.batch),
                 "--precision", cell.precision, "--device", self.device, "--threads", str(self.threads), *more]
 
-    def dump(self, cell, path):
-        result = subprocess.run(self.command(cell, "--dump", path), capture_output=True, text=True, check=False)
+    def dump(self, cell, path, *more):
+        result = subprocess.run(self.command(cell, "--dump", path, *more), capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise Failed(result.stderr.strip().splitlines()[-1])
 

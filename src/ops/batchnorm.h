@@ -17,11 +17,11 @@ namespace daybreak {
 /// al. 2018, "In-Place Activated BatchNorm") says that backward finds the input again from the
 /// output, so that nobody has to keep it: x - mean = (act^-1(y) - shift) / (scale / std). With
 /// `sum` a second input, a residual, is added after the activation, and in place backward subtracts
-/// it first. Where |scale| <= 1e-5 |shift| nothing of x is left in y: such a channel's scale gets
-/// no gradient. (CUDA does the same from 16 bits: 1/128 of |shift| in bf16, 1/1024 in f16.) `act_last` puts the activation (relu or leaky) behind the sum, as residual networks
-/// have it; backward then tells its slope from the output. With `measured` the convolution before
-/// the norm hands the batch's statistics over, and with `chained` the one behind it the sums
-/// that the gradient starts with (Conv2d::chain). With `deferred` that one also makes
+/// it first. Where |scale| <= 1e-5 |shift| (CUDA: 1/128 in bf16, 1/1024 in f16) nothing of x is
+/// left in y: such a channel's scale gets no gradient. `act_last` puts the activation (relu or
+/// leaky) behind the sum; backward then tells its slope from the output. With `measured` the
+/// convolution before the norm hands the batch's statistics over, and with `chained` the one behind
+/// it the sums that the gradient starts with (Conv2d::chain). With `deferred` that one also makes
 /// the output, as it loads its input (Conv2d::loads): forward writes none and reads no input.
 struct BatchNorm final : Op {
   float eps = 1e-5f;

@@ -34,22 +34,23 @@ enum class NormSum : std::uint8_t {
 };
 
 /// a + residual, rounded to nearest. Where that would leave the residual of a positive a, whose
-/// slope backward could then not tell, it is the next number above.
+/// slope backward could then not tell, it is the next number above; infinities stay.
 template <class T>
 __device__ __forceinline__ T sum_with_sign(float a, T residual) {
   const float other = to_float(residual);
   const T sum = from_float<T>(a + other);
-  return a > 0.0f && to_float(sum) == other ? next_above(residual) : sum;
+  const bool lost = a > 0.0f && to_float(sum) == other, finite = other - other == 0.0f;
+  return lost && finite ? next_above(residual) : sum;
 }
 
 /// The share of |shift| that |scale| must exceed for a normalised value to be found again from an
 /// output of type T: below it the rounding of the output alone is off by a quarter of a deviation.
 template <class T>
-constexpr double kLeastScale = 1e-5;
+inline constexpr double kLeastScale = 1e-5;
 template <>
-constexpr double kLeastScale<__nv_bfloat16> = 1.0 / 128;
+inline constexpr double kLeastScale<__nv_bfloat16> = 1.0 / 128;
 template <>
-constexpr double kLeastScale<__half> = 1.0 / 1024;
+inline constexpr double kLeastScale<__half> = 1.0 / 1024;
 
 /// Where backward has a normalised value from, and with which second tensor.
 enum class NormSource : std::uint8_t {

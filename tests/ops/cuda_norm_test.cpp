@@ -78,5 +78,41 @@ TEST(CudaBackend, SumsInPlaceTellTheSignOfWhatWasAdded) {
   }
 }
 
+// What has overflowed must not look as if it had not: loss scaling counts on it.
+TEST(CudaBackend, SumsInPlaceKeepInfinities) {
+  BatchNorm norm;
+  norm.sum = norm.in_place = true;
+  norm.act = {ActKind::leaky, 0.1f};
+  const Shape shape{4, 8, 5, 3};
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    SCOPED_TRACE(to_string(dtype));
+    OpData data = make_data(norm, {shape, shape}, Fill::real, 11, dtype);
+    for (std::size_t i = 0; i < data.x[1].v.size(); i += 3) {
+      data.x[1].v[i] = i % 2 == 0 ? HUGE_VAL : -HUGE_VAL;
+    }
+    const KernelOffer offer =
+        cuda()
+            .offers(plain_query(norm, {shape, shape}, Pass::forward, Mode::train, dtype), nullptr)
+            .at(0);
+    std::vector<DeviceTensor> tensors;
+    Bindings b;
+    for (std::size_t i = 0; i < 2; ++i) {
+      tensors.push_back(upload(cuda(), data.x[i], offer.inputs[i]));
+      b.x.push_back(tensors.back().data());
+    }
+    for (std::size_t i = 0; i < data.w.size(); ++i) {
+      tensors.push_back(upload(cuda(), data.w[i], offer.params[i]));
+      b.w.push_back(tensors.back().data());
+    }
+    DeviceTensor y = poisoned(cuda(), offer.output);
+    GuardedBuffer aux(cuda(), offer.aux_bytes), workspace(cuda(), offer.workspace_bytes);
+    b.y = y.data(), b.aux = aux.data(), b.workspace = workspace.data();
+    offer.make()->run(b);
+    cuda().synchronize();
+    const HostTensor sum = download(cuda(), y);
+    for (std::size_t i = 0; i < sum.v.size(); i += 3) EXPECT_EQ(sum.v[i], data.x[1].v[i]) << i;
+  }
+}
+
 }  // namespace
 }  // namespace daybreak

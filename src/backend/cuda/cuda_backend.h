@@ -30,7 +30,8 @@ class CudaBackend final : public Backend {
     return dtype == DType::bf16 || dtype == DType::f16;
   }
   bool statistics_of_convs(DType) const override { return true; }
-  /// Other types have no engine for the weight gradient, which would have to make the output itself.
+  /// Other types have no engine for the weight gradient, which would have to make the output
+  /// itself.
   bool loads_norms(DType dtype) const override { return dtype == DType::f16; }
   bool fuses_into_conv(const Activation&) const override { return true; }
   std::size_t layout_bytes(const Shape& shape, DType dtype, Layout layout) const override;

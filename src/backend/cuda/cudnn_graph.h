@@ -62,7 +62,7 @@ struct ConvPlan {
   std::string name;  ///< "cudnn:eng47": the engine's global index; "+..." for what it fuses
   std::size_t workspace_bytes = 0;
   bool compiles = false;  ///< a kernel, when it is finished
-  bool loads = false;  ///< as ConvProblem::loads
+  bool loads = false;     ///< as ConvProblem::loads
   ConvEpilogue epilogue;
   std::shared_ptr<const ConvGraph> graph;
   Descriptor config;
