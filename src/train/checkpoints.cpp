@@ -147,7 +147,8 @@ TrainingState restore_checkpoint(Session& session, const CheckpointData& data) {
   // The arrays belong to the optimizer of the step before; the phase that follows may change it.
   const std::int64_t before = std::max<std::int64_t>(0, state.step - 1);
   session.executor().set_optimizer(session.phase(session.schedule().at(before).phase).optimizer);
-  write_slots(session.executor(), data.path, data.tensors);
+  // A training that was stopped before its first update had none yet: they start at zero.
+  if (state.step > 0) write_slots(session.executor(), data.path, data.tensors);
   session.averages().write(data.path, data.tensors);
   return state;
 }

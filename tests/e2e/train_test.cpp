@@ -295,7 +295,8 @@ TEST_F(TrainTest, SignalSavesAndResumeGoesOn) {
                                                SIGTERM, 30, run + "/results.csv");
   ASSERT_EQ(stopped.exit_code, 143) << stopped.err;
   EXPECT_TRUE(fs::exists(run + "/last.safetensors"));
-  ASSERT_EQ(daybreak({"train", "--resume", run}).exit_code, 0);
+  const CommandResult resumed = daybreak({"train", "--resume", run});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err << stopped.err;
   EXPECT_EQ(digest(run), digest(run_dir("whole")));
 }
 

@@ -7,6 +7,8 @@
 
 #include "core/error.h"
 #include "support/temp_folder.h"
+#include "train/checkpoints.h"
+#include "train/weights.h"
 
 namespace daybreak {
 namespace {
@@ -29,8 +31,8 @@ class SessionTest : public testing::Test {
         folder_ / "s.yaml",
         "net: net.yaml\ndata: {name: f, sources: [{idx: {dir: " + std::string(kFashion) +
             "}}], train_limit: 100, test_limit: 10}\nbatch: 10\nlr: 0.1\n"
-            "length: 1e\nseed: 42\ndevice: cpu\n" +
-            more);
+            "length: 1e\ndevice: cpu\n" +
+            (more.find("seed") == std::string::npos ? "seed: 42\n" : "") + more);
     SessionOptions options;
     options.threads = 1;
     return Session(load_solver(folder_ / "s.yaml", {}), options);
@@ -52,6 +54,16 @@ TEST_F(SessionTest, LossScalesFollowKeyAndPrecision) {
   EXPECT_EQ(fixed.scale, 512.0f);
   EXPECT_THROW(make_session("loss_scale: fast\n"), ConfigError);
   EXPECT_THROW(make_session("loss_scale: -2\n"), ConfigError);
+}
+
+// A signal may come before the first step.
+TEST_F(SessionTest, ATrainingStoppedBeforeItsFirstStepResumes) {
+  Session stopped = make_session("");
+  const CheckpointData data = checkpoint_of(stopped, TrainingState{}, "");
+  Session resumed = make_session("seed: 43\n");
+  EXPECT_EQ(restore_checkpoint(resumed, data).step, 0);
+  EXPECT_EQ(resumed.executor().params().slots(), 1);
+  EXPECT_EQ(read_weights(resumed.executor())[0].values, read_weights(stopped.executor())[0].values);
 }
 
 TEST_F(SessionTest, ANamedDeviceNeedsNoNote) {
