@@ -124,7 +124,7 @@ TEST_F(Choose, TakesTheFastestAndMeasuresOnce) {
 TEST_F(Choose, WhatIsSlowToMakeHasToEarnItBack) {
   int made = 0;
   KernelOffer plain = offer("plain", 0), compiled = offer("compiled", 0);
-  plain.make = [] { return std::make_unique<Spinner>(1000); };
+  plain.make = [] { return std::make_unique<Spinner>(5000); };
   compiled.slow_to_make = true;
   compiled.make = [&made, make = compiled.make] { return ++made, make(); };
   const std::vector<KernelOffer> offers = {plain, compiled};
@@ -133,12 +133,12 @@ TEST_F(Choose, WhatIsSlowToMakeHasToEarnItBack) {
     some.train_calls = calls;
     return choose(some, offers);
   };
-  EXPECT_EQ(with_calls(500), 0u);
-  EXPECT_EQ(made, 0) << "nobody earns a second in half a second";
-  EXPECT_EQ(with_calls(500), 0u);
+  EXPECT_EQ(with_calls(10), 0u);
+  EXPECT_EQ(made, 0) << "nobody earns a second in a twentieth of one";
+  EXPECT_EQ(with_calls(10), 0u);
   EXPECT_EQ(with_calls(20000), 1u) << "left out before, it is measured now";
   EXPECT_EQ(made, 1);
-  EXPECT_EQ(with_calls(500), 0u) << "known, but too dear";
+  EXPECT_EQ(with_calls(10), 0u) << "known, but too dear";
   EXPECT_EQ(with_calls(20000), 1u);
   EXPECT_EQ(made, 1) << "and measured once";
 }
@@ -211,19 +211,20 @@ class ChooseJoin : public Choose {
   BatchNorm norm_, deferred_;
 };
 
+// Times far enough apart for a busy machine.
 TEST_F(ChooseJoin, ComparesSums) {
   EXPECT_FALSE(join(options(TuneMode::off), 10000, 10000, 2000));
   EXPECT_FALSE(join(options(TuneMode::cached), 10000, 10000, 2000));
   EXPECT_EQ(backend_.runs, 0);
-  EXPECT_TRUE(join(options(), 10000, 10000, 15000)) << "slower than the one, not than both";
+  EXPECT_TRUE(join(options(), 60000, 60000, 70000)) << "slower than the one, not than both";
   const int runs = backend_.runs;
-  EXPECT_TRUE(join(options(TuneMode::cached), 10000, 10000, 15000));
-  EXPECT_TRUE(join(options(), 10000, 10000, 15000));
+  EXPECT_TRUE(join(options(TuneMode::cached), 60000, 60000, 70000));
+  EXPECT_TRUE(join(options(), 60000, 60000, 70000));
   EXPECT_EQ(backend_.runs, runs) << "a second start measures nothing";
 }
 
 TEST_F(ChooseJoin, ASlowerKernelLeavesThemApart) {
-  EXPECT_FALSE(join(options(), 3000, 10000, 16000));
+  EXPECT_FALSE(join(options(), 3000, 10000, 60000));
 }
 
 TEST_F(ChooseJoin, PartsAreNotWorthMeasuring) {
@@ -233,18 +234,18 @@ TEST_F(ChooseJoin, PartsAreNotWorthMeasuring) {
 }
 
 TEST_F(ChooseJoin, ReplayWins) {
-  EXPECT_TRUE(join(options(), 10000, 10000, 2000));
+  EXPECT_TRUE(join(options(), 40000, 40000, 2000));
   ChooserOptions resumed = options(TuneMode::off);
   resumed.replay = choices_of_text(to_text(taken_));
-  EXPECT_TRUE(join(resumed, 10000, 10000, 2000));
+  EXPECT_TRUE(join(resumed, 40000, 40000, 2000));
   resumed.replay.begin()->second = "apart";
   resumed.mode = TuneMode::on;
-  EXPECT_FALSE(join(resumed, 10000, 10000, 2000));
+  EXPECT_FALSE(join(resumed, 40000, 40000, 2000));
   resumed.replay.clear();
-  EXPECT_TRUE(join(resumed, 10000, 10000, 2000));
+  EXPECT_TRUE(join(resumed, 40000, 40000, 2000));
   query_.op = &conv_;
   resumed.replay[tune_key(backend_, query_)] = "kernel";
-  EXPECT_FALSE(join(resumed, 10000, 10000, 2000))
+  EXPECT_FALSE(join(resumed, 40000, 40000, 2000))
       << "a checkpoint from before there was a question";
 }
 
