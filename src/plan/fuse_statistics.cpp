@@ -6,6 +6,15 @@
 #include "plan/fuse.h"
 
 namespace daybreak {
+namespace {
+
+// A node's operation, to be changed: the graph's own is shared by all plans.
+template <class T>
+std::shared_ptr<T> copy_of(const GraphNode& node) {
+  return std::make_shared<T>(static_cast<const T&>(*node.op));
+}
+
+}  // namespace
 
 std::vector<GraphNode> fuse_statistics(std::vector<GraphNode> nodes, const Graph& graph) {
   std::vector<int> convolution(graph.values.size(), kNone);  // by value: the node that makes it
@@ -14,10 +23,10 @@ std::vector<GraphNode> fuse_statistics(std::vector<GraphNode> nodes, const Graph
     if (node.op->kind() == OpKind::conv2d) convolution[node.output] = static_cast<int>(i);
     if (node.op->kind() != OpKind::batchnorm || convolution[node.inputs[0]] == kNone) continue;
     GraphNode& before = nodes[convolution[node.inputs[0]]];
-    auto conv = std::make_shared<Conv2d>(static_cast<const Conv2d&>(*before.op));
+    auto conv = copy_of<Conv2d>(before);
     conv->measures = true;
     before.op = std::move(conv);
-    auto norm = std::make_shared<BatchNorm>(static_cast<const BatchNorm&>(*node.op));
+    auto norm = copy_of<BatchNorm>(node);
     norm->measured = true;
     node.op = std::move(norm);
   }
@@ -43,9 +52,9 @@ std::vector<GraphNode> fuse_gradients(std::vector<GraphNode> nodes, const Graph&
     const ValueId input = node.op->kind() == OpKind::conv2d ? node.inputs[0] : kNone;
     if (input == kNone || norm_of[input] == kNone || readers[input] != 1) continue;
     GraphNode& before = nodes[norm_of[input]];
-    auto norm = std::make_shared<BatchNorm>(static_cast<const BatchNorm&>(*before.op));
+    auto norm = copy_of<BatchNorm>(before);
     if (!chains(*norm)) continue;
-    auto conv = std::make_shared<Conv2d>(static_cast<const Conv2d&>(*node.op));
+    auto conv = copy_of<Conv2d>(node);
     conv->chain = true;
     norm->chained = true;
     node.op = std::move(conv);
@@ -68,10 +77,10 @@ int loader_of(const std::vector<GraphNode>& nodes, std::size_t norm,
 }
 
 void fuse_load(GraphNode& norm, GraphNode& conv) {
-  auto deferred = std::make_shared<BatchNorm>(static_cast<const BatchNorm&>(*norm.op));
+  auto deferred = copy_of<BatchNorm>(norm);
   deferred->deferred = true;
   norm.op = std::move(deferred);
-  auto loads = std::make_shared<Conv2d>(static_cast<const Conv2d&>(*conv.op));
+  auto loads = copy_of<Conv2d>(conv);
   loads->loads = true;
   conv.op = std::move(loads);
 }
